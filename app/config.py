@@ -1,0 +1,64 @@
+"""Settings: the one place where the environment is read. The README's table is made from this class."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings
+
+
+class Settings(BaseSettings):
+    """Every setting of the service, each an environment variable of the same name in capitals."""
+
+    database_url: SecretStr | None = Field(
+        None,
+        description="PostgreSQL 15 or newer, as `postgresql://user:password@host/database`. "
+        "Without it, an embedded PostgreSQL 18 is started.",
+    )
+    migration_database_url: SecretStr | None = Field(
+        None, description="The same database as its owner, for migrations; `DATABASE_URL` when not set."
+    )
+    database_pool_size: int = Field(10, ge=1, le=200, description="Connections of one server process.")
+    database_pool_timeout: float = Field(
+        5.0, gt=0, description="Seconds a request waits for a connection before it is turned away."
+    )
+    statement_timeout: float = Field(10.0, gt=0, description="Seconds one SQL statement may take.")
+    lock_timeout: float = Field(5.0, gt=0, description="Seconds one SQL statement may wait for a lock.")
+    data_directory: Path = Field(
+        Path(".data"),
+        description="Where the embedded PostgreSQL and the development issuer keep their files.",
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
+    development: bool = Field(
+        False,
+        description="Serve the explorer, and sign tokens for the demo persons with a key of our own. "
+        "Cannot be switched on together with `OIDC_ISSUER`.",
+    )
+    oidc_issuer: str | None = Field(None, description="OpenID Connect issuer whose tokens are accepted.")
+    oidc_audience: str | None = Field(None, description="Audience that a token must name.")
+    oidc_jwks_url: str | None = Field(
+        None,
+        description="Where the issuer publishes its keys; by default found through its discovery document.",
+    )
+    oidc_algorithms: list[str] = Field(
+        ["RS256", "PS256", "ES256", "EdDSA"],
+        description="Signature algorithms that are accepted, as a JSON list.",
+    )
+    oidc_claim_ibm_id: str = Field("preferred_username", description="Claim that holds the IBMid.")
+    oidc_claim_email: str = Field("email", description="Claim that holds the e-mail address.")
+    oidc_claim_first_name: str = Field("given_name", description="Claim that holds the first name.")
+    oidc_claim_last_name: str = Field("family_name", description="Claim that holds the last name.")
+    request_size_limit: int = Field(100_000, ge=1_000, description="Largest request body, in bytes.")
+    log_format: str = Field("console", pattern="^(console|json)$", description="`console` or `json`.")
+
+    @model_validator(mode="after")
+    def one_issuer(self) -> Self:
+        """A development issuer beside a real one would let anybody in."""
+        if self.development and self.oidc_issuer:
+            raise ValueError("DEVELOPMENT and OIDC_ISSUER exclude each other: choose who signs the tokens")
+        if self.oidc_issuer and not self.oidc_audience:
+            raise ValueError("OIDC_ISSUER needs OIDC_AUDIENCE: tokens meant for others must not be accepted")
+        if any(name.upper() == "NONE" or name.upper().startswith("HS") for name in self.oidc_algorithms):
+            raise ValueError("OIDC_ALGORITHMS may only hold algorithms with a public key")
+        return self

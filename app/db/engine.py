@@ -1,0 +1,38 @@
+"""Connections to PostgreSQL: bounded in number, in waiting time and in what their role may do."""
+
+from typing import Any
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from app.config import Settings
+
+SERVER_ROLE = "account_management_server"
+"""Taken on every connection; it can neither change tables nor alter history (see the first migration)."""
+
+
+def async_url(url: str) -> URL:
+    """The URL as SQLAlchemy wants it for asyncpg, whichever way the user wrote the scheme."""
+    return make_url(url).set(drivername="postgresql+asyncpg")
+
+
+def create_engine(url: str, settings: Settings) -> AsyncEngine:
+    """The pool of one server process."""
+    return create_async_engine(
+        async_url(url),
+        pool_size=settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=settings.database_pool_timeout,
+        connect_args={"server_settings": _server_settings(settings), "timeout": 10},
+    )
+
+
+def _server_settings(settings: Settings) -> dict[str, Any]:
+    return {
+        "application_name": "account-management",
+        "role": SERVER_ROLE,
+        "timezone": "UTC",
+        "statement_timeout": str(round(settings.statement_timeout * 1000)),
+        "lock_timeout": str(round(settings.lock_timeout * 1000)),
+        "idle_in_transaction_session_timeout": "30000",
+    }

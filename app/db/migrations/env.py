@@ -1,0 +1,35 @@
+"""Runs migrations over asyncpg, each in its transaction, without waiting long for a lock."""
+
+import asyncio
+
+from alembic import context
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from app.db.engine import async_url
+from app.db.models import Base
+
+
+def run(connection: Connection) -> None:
+    """Apply the migrations on an open connection."""
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        compare_server_default=True,
+        transaction_per_migration=True,
+    )
+    with context.begin_transaction():
+        connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+        context.run_migrations()
+
+
+async def connect() -> None:
+    """Open the one connection that migrations need."""
+    engine = create_async_engine(async_url(context.config.attributes["url"]), poolclass=NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(run)
+    await engine.dispose()
+
+
+asyncio.run(connect())

@@ -1,0 +1,108 @@
+"""Everything that can be refused: codes, their sentences, and the exceptions that carry them.
+
+A `Fault` is one thing wrong with an input, at one path. `UserError` carries all faults of a mutation into
+its payload's `errors`; `RequestError` is for programmers and for the door, and ends up in the response's
+top-level `errors`. Sentences are English message ids, translated when they are shown.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+def message(text: str) -> str:
+    """Mark a sentence for translation; the catalogue test collects every call."""
+    return text
+
+
+class Code(Enum):
+    """Stable code of a refusal; the value is its sentence, with the fault's parameters in braces."""
+
+    NOT_FOUND = message("Nothing you may see has this id.")
+    WRONG_ID_KIND = message("This is not the id of a {expected}.")
+    FORBIDDEN = message("{reason}")
+    REQUIRED = message("This must be given.")
+    TOO_LONG = message("At most {limit} characters fit here.")
+    TOO_MANY = message("At most {limit} at once.")
+    FORBIDDEN_CHARACTERS = message("Control characters and unpaired surrogates cannot be kept here.")
+    INVALID_IBM_ID = message("An IBMid has no spaces in it.")
+    INVALID_EMAIL = message("This is not an e-mail address: {reason}")
+    INVALID_PHONE = message(
+        "This is not a telephone number in {country}; outside it, begin with + and the code."
+    )
+    INVALID_COUNTRY = message("This is not a country code of two letters (ISO 3166-1).")
+    INVALID_STATE_OR_PROVINCE = message("{country} has no state or province of this name.")
+    INVALID_POSTAL_CODE = message("This is not a postal code of {country}; one looks like {example}.")
+    NOT_PART_OF_ADDRESS = message("Addresses in {country} do not have this; leave it out.")
+    ROLE_NOT_ASSIGNABLE = message(
+        "The primary contact is named by hand-over only, never by assigning the role."
+    )
+    LEVEL_NOT_FOR_ROLE = message("Only secondary contacts may hold this; set it to NONE for a user.")
+    CONFIRMATION_REQUIRED = message("Confirm that this is the right person.")
+    EMAIL_MISMATCH = message(
+        "This IBMid is known with another e-mail address. Ask the person for the right one."
+    )
+    SECONDARY_CONTACT_LIMIT = message(
+        "The site has its {limit} secondary contacts. Remove or demote one first."
+    )
+    ALREADY_MEMBER = message("This person has access to the site.")
+    PENDING_REQUEST_EXISTS = message("There is a pending request of yours for this site.")
+    ALREADY_DECIDED = message("Somebody else has decided this request.")
+    REQUEST_CLOSED = message("This request was withdrawn or has expired; it can be asked for again.")
+    CONTACT_TYPE_REQUIRED = message(
+        "{name} would be left without a type. Give them another one in the same form."
+    )
+    PRIMARY_CONTACT_TYPE_REQUIRED = message(
+        "The site needs its primary contact. Give PRIMARY to another contact instead of dropping it."
+    )
+    SEVERAL_PRIMARY_CONTACTS = message("Only one contact of a site can have PRIMARY.")
+    DUPLICATE = message("This appears more than once.")
+    NUMBER_TAKEN = message("A site with this number exists.")
+    CONFLICT = message("Somebody changed this at the same moment. Look at it again and repeat.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One refusal: its code, where in the input it arose, and what its sentence needs.
+
+    `path` starts below `input` with the schema's names, such as ``("contacts", 0, "postalCode")``.
+    """
+
+    code: Code
+    path: tuple[str | int, ...] = ()
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    def under(self, *prefix: str | int) -> "Fault":
+        """The same fault, seen from an input that contains this one."""
+        return Fault(code=self.code, path=(*prefix, *self.path), parameters=self.parameters)
+
+
+class UserError(Exception):
+    """A mutation is refused: nothing is written, the faults go into the payload."""
+
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__(", ".join(fault.code.name for fault in faults))
+        self.faults = faults
+
+
+def refuse(code: Code, *path: str | int, **parameters: Any) -> UserError:
+    """The error of a single fault, ready to be raised."""
+    return UserError(Fault(code=code, path=path, parameters=parameters))
+
+
+class RequestError(Exception):
+    """The request itself is at fault: shown as a top-level error with `code`, never masked."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def bad_input(text: str) -> RequestError:
+    """The caller's program asked for something impossible, such as two directions of a page at once."""
+    return RequestError("BAD_USER_INPUT", text)
+
+
+def unauthenticated(text: str) -> RequestError:
+    """The caller has to sign in first, or again."""
+    return RequestError("UNAUTHENTICATED", text)

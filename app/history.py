@@ -1,0 +1,71 @@
+"""The history: every change leaves one event, in the transaction of the change."""
+
+from datetime import datetime
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.actor import Actor
+from app.db.models import Base, HistoryEvent
+from app.rules import Event, snake
+
+Values = dict[str, Any]
+
+
+def values_of(row: Base) -> Values:
+    """A row as the history keeps it: every column, in JSON's terms."""
+    return {
+        attribute.key: _plain(getattr(row, attribute.key))
+        for attribute in sa.inspect(type(row)).column_attrs
+        if attribute.key != "created_at"
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, UUID) else value
+
+
+def record(
+    session: AsyncSession,
+    actor: Actor,
+    event: Event,
+    row: Any,
+    *,
+    name: str,
+    before: Values | None = None,
+    after: Values | None = None,
+    reason: str | None = None,
+    justification: str | None = None,
+) -> None:
+    """Add the event of a change to `row`, a row with an id and mostly a site.
+
+    `name` is what people call the subject; it stays readable when the subject is gone. `before` is missing for
+    what was created, `after` for what was deleted. What concerns no site goes into the person's own stream.
+    """
+    site_id: UUID | None = getattr(row, "site_id", None)
+    session.add(
+        HistoryEvent(
+            stream=site_id or getattr(row, "user_id", None) or row.id,
+            site_id=site_id,
+            event=event,
+            actor_id=actor.user_id,
+            actor_name=actor.name,
+            client=actor.client,
+            subject_type=snake(type(row).__name__),
+            subject_id=row.id,
+            subject_name=name,
+            before=before,
+            after=after,
+            reason=reason,
+            justification=justification,
+        )
+    )

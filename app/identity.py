@@ -1,0 +1,105 @@
+"""From a verified identity to an Actor: who calls, and what they are at which site, at this moment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+
+from app import history
+from app.actor import Actor, Standing
+from app.db.models import Membership, User
+from app.errors import unauthenticated
+from app.rules import Event, Language, fold, full_name, tidy
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What the issuer says of a person."""
+
+    issuer: str
+    subject: str
+    ibm_id: str
+    email: str
+    first_name: str | None = None
+    last_name: str | None = None
+    language: Language = Language.EN
+    client: str | None = None
+
+
+async def sign_in(database: AsyncEngine, identity: Identity) -> Actor:
+    """The actor of an identity.
+
+    At the first sign-in, a user who was added before is bound to the identity; an unknown person becomes a user.
+    Raises UNAUTHENTICATED when the IBMid is bound to another identity.
+    """
+    async with database.connect() as connection:
+        user = (await connection.execute(_user_of(identity))).one_or_none()
+        if user is not None:
+            standings = await standings_of(connection, user.id)
+            return Actor(user.id, user.name, identity.client, user.language, standings)
+    async with AsyncSession(database, expire_on_commit=False) as session, session.begin():
+        person = await _bind(session, identity)
+        standings = await standings_of(session, person.id)
+        return Actor(person.id, person.name, identity.client, person.language, standings)
+
+
+def _user_of(identity: Identity) -> sa.Select[Any]:
+    return sa.select(User.id, User.name, User.language).where(
+        User.issuer == identity.issuer, User.subject == identity.subject
+    )
+
+
+async def _bind(session: AsyncSession, identity: Identity) -> User:
+    user, registered = await person_with(session, identity.ibm_id, identity.email)
+    if user.subject is not None and (user.issuer, user.subject) != (identity.issuer, identity.subject):
+        raise unauthenticated("This IBMid belongs to another identity.")
+    before = None if registered else history.values_of(user)
+    user.issuer, user.subject, user.language = identity.issuer, identity.subject, identity.language
+    rename(user, identity.first_name, identity.last_name)
+    actor = Actor(user.id, user.name, identity.client)
+    event = Event.USER_REGISTERED if registered else Event.USER_SIGNED_IN_FIRST
+    history.record(session, actor, event, user, name=user.name, before=before, after=history.values_of(user))
+    return user
+
+
+async def person_with(session: AsyncSession, ibm_id: str, email: str) -> tuple[User, bool]:
+    """The locked user with an IBMid, made when there is none; and whether it was made just now."""
+    found = sa.select(User).where(sa.func.lower(User.ibm_id) == ibm_id.lower()).with_for_update()
+    user = await session.scalar(found)
+    if user is not None:
+        return user, False
+    # Somebody may be writing the same person at this moment: whoever comes second takes theirs.
+    made = await session.scalar(
+        insert(User)
+        .values(ibm_id=ibm_id, email=email, sort_name=fold(ibm_id))
+        .on_conflict_do_nothing()
+        .returning(User)
+    )
+    return (made, True) if made else ((await session.scalars(found)).one(), False)
+
+
+def rename(user: User, first_name: str | None, last_name: str | None) -> None:
+    """Give a person the names they are known by."""
+    user.first_name, user.last_name = tidy(first_name), tidy(last_name)
+    user.sort_name = fold(full_name(user.last_name, user.first_name) or user.ibm_id)
+
+
+async def standings_of(
+    connection: AsyncConnection | AsyncSession, user_id: UUID, site_id: UUID | None = None
+) -> Mapping[UUID, Standing]:
+    """What a user is at each site (or at one), by memberships that have not ended."""
+    statement = sa.select(
+        Membership.site_id, Membership.role, Membership.manage_access, Membership.contact_updates
+    ).where(
+        Membership.user_id == user_id,
+        sa.or_(Membership.ends_at.is_(None), Membership.ends_at > sa.func.now()),
+    )
+    if site_id is not None:
+        statement = statement.where(Membership.site_id == site_id)
+    rows = await connection.execute(statement)
+    return MappingProxyType({row.site_id: Standing(*row[1:]) for row in rows})

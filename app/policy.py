@@ -1,0 +1,219 @@
+"""Who may do what: one table, and its four readings.
+
+`RULES` says it once. From it come the decision about a row (`allows`), the SQL predicate over rows (`visible`),
+the sentence of a denial (`denial`) and the sentence of the schema (`sentence`). Any line whose tests all hold
+allows. Source: the domain page, "Who may do what".
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Protocol
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from app.actor import Actor, Standing
+from app.db.models import AccessRequest, Base, Contact, Membership, Site, User
+from app.errors import message
+from app.rules import Level, Role, UpdateLevel
+
+
+class Action(Enum):
+    """Everything that somebody may or may not do."""
+
+    SEE_SITE = auto()
+    SEE_CONTACTS = auto()
+    SEE_CONTACT_DETAILS = auto()
+    CHANGE_CONTACTS = auto()
+    SEE_MEMBERSHIP = auto()
+    SEE_ACCESS_REQUEST = auto()
+    SEE_USERS = auto()
+    SEE_HISTORY = auto()
+    DECIDE_ACCESS_REQUEST = auto()
+    ADD_USER = auto()
+    UPDATE_MEMBERSHIP = auto()
+    REMOVE_MEMBERSHIP = auto()
+    REQUEST_ACCESS = auto()
+    WITHDRAW_ACCESS_REQUEST = auto()
+    REQUEST_HIGHER_LEVEL = auto()
+    LEAVE_SITE = auto()
+    NOMINATE_PRIMARY_CONTACT = auto()
+    MANAGE_API_TOKENS = auto()
+
+
+class Subject(Protocol):
+    """What an action is about: a row with its site, and the person it belongs to where there is one."""
+
+    site_id: Any
+
+
+@dataclass(frozen=True)
+class At:
+    """A test of what the caller is at the row's site; `None` stands for no active membership."""
+
+    words: str
+    holds: Callable[[Standing | None], bool]
+
+
+@dataclass(frozen=True)
+class Of:
+    """A test of the row and the caller; on the class of the row instead of a row, it is the SQL condition."""
+
+    words: str
+    denial: str
+    holds: Callable[[Actor, Any], Any]
+
+
+def _secondary(name: str, level: Level) -> Callable[[Standing | None], bool]:
+    return lambda at: (
+        at is not None and at.role is Role.SECONDARY_CONTACT and bool(getattr(at, name) >= level)
+    )
+
+
+PRIMARY = At(message("the primary contact"), lambda at: at is not None and at.role is Role.PRIMARY_CONTACT)
+SECONDARY = At(
+    message("a secondary contact"), lambda at: at is not None and at.role is Role.SECONDARY_CONTACT
+)
+USER = At(message("a user of the site"), lambda at: at is not None and at.role is Role.USER)
+MEMBER = At(message("every member of the site"), lambda at: at is not None)
+STRANGER = At(message("everyone signed in who is not a member of the site"), lambda at: at is None)
+ACCESS_VIEWER = At(
+    message("a secondary contact with manage access VIEW or UPDATE"),
+    _secondary("manage_access", UpdateLevel.VIEW),
+)
+ACCESS_MANAGER = At(
+    message("a secondary contact with manage access UPDATE"), _secondary("manage_access", UpdateLevel.UPDATE)
+)
+CONTACT_VIEWER = At(
+    message("a secondary contact with contact updates VIEW or UPDATE"),
+    _secondary("contact_updates", UpdateLevel.VIEW),
+)
+CONTACT_MANAGER = At(
+    message("a secondary contact with contact updates UPDATE"),
+    _secondary("contact_updates", UpdateLevel.UPDATE),
+)
+
+OWN = Of(
+    message("the person it belongs to"),
+    message("This belongs to somebody else."),
+    lambda actor, row: row.user_id == actor.user_id,
+)
+NOT_OWN = Of(
+    message("never for what is one's own"),
+    message("Nobody decides or changes their own access."),
+    lambda actor, row: row.user_id != actor.user_id,
+)
+NOT_PRIMARY = Of(
+    message("never for the primary contact's membership"),
+    message("Nobody but an operator changes the access of the primary contact."),
+    lambda actor, row: row.role != Role.PRIMARY_CONTACT,
+)
+
+Line = tuple[At | Of, ...]
+
+RULES: dict[Action, tuple[Line, ...]] = {
+    Action.SEE_SITE: ((MEMBER,),),
+    Action.SEE_CONTACTS: ((MEMBER,),),
+    Action.SEE_CONTACT_DETAILS: ((PRIMARY,), (CONTACT_VIEWER,)),
+    Action.CHANGE_CONTACTS: ((PRIMARY,), (CONTACT_MANAGER,)),
+    Action.SEE_MEMBERSHIP: ((PRIMARY,), (ACCESS_VIEWER,), (OWN,)),
+    Action.SEE_ACCESS_REQUEST: ((PRIMARY,), (ACCESS_VIEWER,), (OWN,)),
+    Action.SEE_USERS: ((PRIMARY,), (ACCESS_VIEWER,)),
+    Action.SEE_HISTORY: ((PRIMARY,), (ACCESS_VIEWER,), (OWN,)),
+    Action.DECIDE_ACCESS_REQUEST: ((PRIMARY, NOT_OWN), (ACCESS_MANAGER, NOT_OWN)),
+    Action.ADD_USER: ((PRIMARY,), (ACCESS_MANAGER,)),
+    Action.UPDATE_MEMBERSHIP: ((PRIMARY, NOT_OWN, NOT_PRIMARY), (ACCESS_MANAGER, NOT_OWN, NOT_PRIMARY)),
+    Action.REMOVE_MEMBERSHIP: ((PRIMARY, NOT_OWN, NOT_PRIMARY), (ACCESS_MANAGER, NOT_OWN, NOT_PRIMARY)),
+    Action.REQUEST_ACCESS: ((STRANGER,),),
+    Action.WITHDRAW_ACCESS_REQUEST: ((OWN,),),
+    Action.REQUEST_HIGHER_LEVEL: ((SECONDARY,), (USER,)),
+    Action.LEAVE_SITE: ((SECONDARY,), (USER,)),
+    Action.NOMINATE_PRIMARY_CONTACT: ((PRIMARY,),),
+    Action.MANAGE_API_TOKENS: ((PRIMARY,), (ACCESS_MANAGER,)),
+}
+
+SEEING: dict[type[Base], Action] = {
+    Site: Action.SEE_SITE,
+    Contact: Action.SEE_CONTACTS,
+    Membership: Action.SEE_MEMBERSHIP,
+    AccessRequest: Action.SEE_ACCESS_REQUEST,
+}
+"""The action that seeing a row of a table is. What one may not see does not exist."""
+
+
+def allows(actor: Actor, action: Action, row: Subject) -> bool:
+    """Whether the caller may do this with this row, at this moment."""
+    return actor.user_id is not None and any(
+        all(_holds(test, actor, row) for test in line) for line in RULES[action]
+    )
+
+
+def _holds(test: At | Of, actor: Actor, row: Any) -> bool:
+    if isinstance(test, At):
+        return test.holds(actor.standings.get(row.site_id))
+    return bool(test.holds(actor, row))
+
+
+def visible(actor: Actor, action: Action, table: Any) -> sa.ColumnElement[bool]:
+    """The same decision as a condition over the rows of a table."""
+    if actor.user_id is None:
+        return sa.false()
+    return sa.or_(*(sa.and_(*(_condition(test, actor, table) for test in line)) for line in RULES[action]))
+
+
+def _condition(test: At | Of, actor: Actor, table: Any) -> sa.ColumnElement[bool]:
+    if isinstance(test, Of):
+        condition: sa.ColumnElement[bool] = test.holds(actor, table)
+        return condition
+    if test.holds(None):
+        failing = (site_id for site_id, at in actor.standings.items() if not test.holds(at))
+        return sa.func.coalesce(sa.not_(_one_of(table.site_id, failing)), sa.true())
+    return _one_of(table.site_id, (site_id for site_id, at in actor.standings.items() if test.holds(at)))
+
+
+def _one_of(column: Any, ids: Iterable[UUID]) -> sa.ColumnElement[bool]:
+    # One array parameter instead of a list, so that the statement stays the same for every caller.
+    condition: sa.ColumnElement[bool] = column == sa.any_(sa.literal(list(ids), ARRAY(sa.Uuid)))
+    return condition
+
+
+def seen(actor: Actor, table: Any) -> sa.ColumnElement[bool]:
+    """Which rows of a table exist for the caller, by whatever path they are reached."""
+    return _seen_users(actor) if table is User else visible(actor, SEEING[table], table)
+
+
+def _seen_users(actor: Actor) -> sa.ColumnElement[bool]:
+    """Oneself, and the people who appear in what one may see of a site: its users, requesters, deciders."""
+    appearances = (
+        sa.select(column).where(visible(actor, Action.SEE_USERS, table))
+        for column, table in (
+            (Membership.user_id, Membership),
+            (AccessRequest.requester_id, AccessRequest),
+            (AccessRequest.decided_by_id, AccessRequest),
+        )
+    )
+    return sa.or_(User.id == actor.user_id, *(User.id.in_(appearance) for appearance in appearances))
+
+
+def denial(actor: Actor, action: Action, row: Subject, translate: Callable[[str], str] = str) -> str:
+    """Why not: the first condition on the row that fails where the caller's role would do, or else who may."""
+    for line in RULES[action]:
+        failing = [test for test in line if not _holds(test, actor, row)]
+        if failing and isinstance(failing[0], Of):
+            return translate(failing[0].denial)
+    return translate(message("Allowed: {who}.")).format(who=sentence(action, translate))
+
+
+def sentence(action: Action, translate: Callable[[str], str] = str) -> str:
+    """Who may do it, in words: for the schema and for denials."""
+    people = dict.fromkeys(line[0].words for line in RULES[action])
+    conditions = dict.fromkeys(test.words for line in RULES[action] for test in line[1:])
+    who = translate(message(", or ")).join(map(translate, people))
+    return "; ".join([who, *map(translate, conditions)])
+
+
+def allowed(action: Action) -> str:
+    """The schema's sentence, such as "Allowed: the primary contact."."""
+    return f"Allowed: {sentence(action)}."

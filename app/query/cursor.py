@@ -1,0 +1,33 @@
+"""Opaque cursors: where a page ends, bound to the list, the order and the filter it was cut from."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from app.errors import bad_input
+
+
+def fingerprint(*parts: Any) -> str:
+    """What a list is, in a few characters: its name, order and filter."""
+    return hashlib.blake2b(repr(parts).encode(errors="replace"), digest_size=6).hexdigest()
+
+
+def write_cursor(of: str, values: Sequence[str]) -> str:
+    """The cursor of the row with these sort values, in the list with this fingerprint."""
+    payload = json.dumps(list(values), separators=(",", ":"))
+    return base64.urlsafe_b64encode(f"{fingerprint(of, payload)}{payload}".encode()).decode().rstrip("=")
+
+
+def read_cursor(of: str, cursor: str) -> list[str]:
+    """The sort values in a cursor; refused when it was altered or belongs to another list, order or filter."""
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except ValueError:
+        text = ""
+    check, payload = text[:12], text[12:]
+    if check != fingerprint(of, payload):
+        raise bad_input("This cursor does not belong to this list with this order and filter.")
+    values: list[str] = json.loads(payload)
+    return values

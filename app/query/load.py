@@ -1,0 +1,304 @@
+"""Second pass of a read: the selected tree, filled from the database.
+
+One statement per selected relation (two for a connection whose `totalCount` is selected), whatever the number
+of rows: the children of all parents are fetched together by their keys. graphql-core then completes the values;
+it finds each under its key in the response.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.actor import Actor
+from app.db.models import Base
+from app.errors import bad_input
+from app.policy import seen, visible
+from app.query.collect import Selected, Shape
+from app.query.declare import Column, Paged, Find, Group, Relation, Value
+from app.query.ids import parse_id
+from app.query.page import MAXIMUM_SIZE, SORT, Page, Slice
+from app.rules import Language
+
+ROW_LIMIT = 100_000
+PARENT = "#parent"
+TYPE = object()
+"""Under this key every object carries the name of its type."""
+
+Row = Mapping[str, Any]
+
+
+class Caller(Protocol):
+    """What a read needs to know of the request."""
+
+    actor: Actor
+    language: Language
+
+
+@dataclass
+class Reader:
+    """Reads for one caller over one connection."""
+
+    connection: AsyncConnection
+    caller: Caller
+    budget: int = ROW_LIMIT
+
+    async def root(self, selected: Selected) -> Any:
+        """The value of a field of `Query`."""
+        [value] = await self._values("Query", selected, [{}], None)
+        return value
+
+    async def complete(
+        self, shape: Shape, rows: Sequence[Row], model: type[Base] | None = None
+    ) -> list[dict[Any, Any]]:
+        """The response objects of these rows, in their order."""
+        results: list[dict[Any, Any]] = [{TYPE: shape.type.name} for _ in rows]
+        for selected in shape.fields:
+            values = await self._values(shape.type.name, selected, rows, model) if rows else ()
+            for result, value in zip(results, values, strict=False):
+                result[selected.key] = value
+        return results
+
+    async def _values(
+        self, owner: str, selected: Selected, rows: Sequence[Row], model: type[Base] | None
+    ) -> Iterable[Any]:
+        match selected.declaration:
+            case Column(write=write):
+                values = [row[_label(owner, selected)] for row in rows]
+                return [value if value is None or not write else write(value) for value in values]
+            case Group(needs=needs):
+                objects = await self.complete(selected.shape, rows, model)
+                hidden = [needs and not row[_label(owner, selected)] for row in rows]
+                return [None if hide else value for hide, value in zip(hidden, objects, strict=True)]
+            case Value():
+                return [await self._computed(selected, row) for row in rows]
+            case Paged() as connection:
+                return await self._connected(owner, selected, connection, rows)
+            case Relation() as relation:
+                return await self._related(selected, relation, rows)
+            case Find() as find:
+                return [await self._found(selected, find) for _ in rows]
+        return [owner for _ in rows]
+
+    async def _computed(self, selected: Selected, row: Row) -> Any:
+        """A computed value; where it is an object or a list of objects, completed in turn."""
+        assert isinstance(selected.declaration, Value)
+        value = selected.declaration.compute(row, selected.arguments, self.caller)
+        if not selected.shapes or value is None:
+            return value
+        items = value if isinstance(value, list) else [value]
+        objects = [
+            (await self.complete(selected.shapes[item[TYPE]] if TYPE in item else selected.shape, [item]))[0]
+            for item in items
+        ]
+        return objects if isinstance(value, list) else objects[0]
+
+    async def _related(self, selected: Selected, relation: Relation, rows: Sequence[Row]) -> list[Any]:
+        """The rows that belong to each parent: all of them for a list, the first for a single object."""
+        statement = self._select(relation, [selected.shape])
+        statement = statement.where(*_conditions(relation, selected, self.caller))
+        order = list(relation.order(selected.arguments)) if relation.order else []
+        keys: list[Any] = [None] * len(rows)
+        if relation.on and relation.local:
+            on = getattr(relation.model, relation.on)
+            keys = [row.get(relation.local) for row in rows]
+            if not any(keys):
+                return [[] if selected.is_list else None] * len(rows)
+            statement = statement.where(on == sa.any_(_array(keys, on)))
+            if not selected.is_list:
+                statement, order = statement.ext(distinct_on(on)), [on, *order]
+        found = await self._fetch(statement.order_by(*order).limit(self.budget + 1))
+        children = _grouped(found, await self.complete(selected.shape, found, relation.model))
+        if selected.is_list:
+            return [children.get(key, []) for key in keys]
+        return [next(iter(children.get(key, [])), None) for key in keys]
+
+    async def _connected(
+        self, owner: str, selected: Selected, connection: Paged, rows: Sequence[Row]
+    ) -> list[Any]:
+        """Pages of a list, one for each parent; the rows of all pages are completed together."""
+        assert connection.local
+        keys = [row[connection.local] for row in rows]
+        page = Page.parse(f"{owner}.{selected.name}", selected.arguments)
+        slices = await self._slices(selected, connection, page, keys)
+        objects = {key: {TYPE: selected.shape.type.name} for key in slices}
+        for below in selected.shape.fields:
+            if below.name == "totalCount":
+                counts = await self._counts(selected, connection, keys)
+                values: Mapping[Any, Any] = {key: counts.get(key, 0) for key in slices}
+            elif below.name == "pageInfo":
+                values = {key: _keyed(below.shape, cut.info()) for key, cut in slices.items()}
+            else:
+                values = await self._nodes(below, connection, slices)
+            for key, value in values.items():
+                objects[key][below.key] = value
+        return [objects[key] for key in keys]
+
+    async def _slices(
+        self, selected: Selected, connection: Paged, page: Page, keys: list[Any]
+    ) -> dict[Any, Slice]:
+        found: dict[Any, list[Row]] = {}
+        shapes = [shape for below in selected.shape.fields for shape in _node_shapes(below)]
+        if shapes or any(below.name in ("edges", "pageInfo") for below in selected.shape.fields):
+            self._spend(len(set(keys)) * page.size)
+            rows = await self._fetch(self._cut(selected, connection, page, keys, shapes))
+            found = _grouped(rows, rows)
+        return {key: page.slice(found.get(key, [])) for key in keys}
+
+    def _cut(
+        self,
+        selected: Selected,
+        connection: Paged,
+        page: Page,
+        keys: list[Any],
+        shapes: list[Shape],
+    ) -> sa.Select[Any]:
+        """The statement that cuts a page out of the list of each parent."""
+        on = getattr(connection.model, connection.on or "")
+        parents = sa.select(sa.func.unnest(_array(keys, on)).label("key")).subquery()
+        columns, descending = connection.order_by(selected.arguments)
+        conditions = [
+            on == parents.c.key,
+            *_conditions(connection, selected, self.caller),
+            *page.conditions(columns, descending),
+        ]
+        reverse = descending != page.backwards
+        cut = (
+            self._select(connection, shapes)
+            .add_columns(*(sa.cast(column, sa.Text).label(f"{SORT}{i}") for i, column in enumerate(columns)))
+            .where(*conditions)
+            .order_by(*(column.desc() if reverse else column.asc() for column in columns))
+            .limit(page.size + 1)
+            .correlate(parents)
+            .lateral()
+        )
+        return sa.select(cut).select_from(parents.join(cut, sa.true()))
+
+    async def _counts(self, selected: Selected, connection: Paged, keys: list[Any]) -> dict[Any, int]:
+        on = getattr(connection.model, connection.on or "")
+        statement = (
+            self._from(connection, sa.select(on, sa.func.count()))
+            .where(on == sa.any_(_array(keys, on)), *_conditions(connection, selected, self.caller))
+            .group_by(on)
+        )
+        return {key: count for key, count in await self.connection.execute(statement)}
+
+    async def _nodes(
+        self, below: Selected, connection: Paged, slices: Mapping[Any, Slice]
+    ) -> dict[Any, list[Any]]:
+        """The `nodes` or `edges` of every page."""
+        rows = [row for cut in slices.values() for row in cut.rows]
+        if below.name == "nodes":
+            objects = iter(await self.complete(below.shape, rows, connection.model))
+        else:
+            objects = iter(await self._edges(below.shape, rows, slices, connection.model))
+        return {key: [next(objects) for _ in cut.rows] for key, cut in slices.items()}
+
+    async def _edges(
+        self, shape: Shape, rows: list[Row], slices: Mapping[Any, Slice], model: type[Base]
+    ) -> list[dict[Any, Any]]:
+        edges = [_keyed(shape, {"cursor": cursor}) for cut in slices.values() for cursor in cut.cursors()]
+        for node in shape.named("node"):
+            for edge, value in zip(edges, await self.complete(node.shape, rows, model), strict=True):
+                edge[node.key] = value
+        return edges
+
+    async def _found(self, selected: Selected, find: Find) -> Any:
+        """The rows with the ids in the arguments, each null when there is none that the caller may see."""
+        ids = selected.arguments.get("ids", [selected.arguments.get("id")])
+        if len(ids) > MAXIMUM_SIZE:
+            raise bad_input(f"At most {MAXIMUM_SIZE} ids can be looked up at once.")
+        parsed = [parse_id(value) for value in ids]
+        found: dict[Any, Any] = {}
+        for kind, (type_name, model) in find.kinds.items():
+            keys = [key for name, key in filter(None, parsed) if name == kind]
+            if keys and type_name in selected.shapes:
+                objects = await self._by_key(selected.shapes[type_name], model, keys)
+                found.update({(kind, key): value for key, value in objects.items()})
+        values = [found.get(name) for name in parsed]
+        return values if selected.is_list else values[0]
+
+    async def _by_key(self, shape: Shape, model: type[Base], keys: list[Any]) -> dict[Any, Any]:
+        relation = Relation(model, on="id", local="id")
+        column = getattr(model, "id")
+        rows = await self._fetch(
+            self._select(relation, [shape]).where(column == sa.any_(_array(keys, column)))
+        )
+        objects = await self.complete(shape, rows, model)
+        return {row[PARENT]: value for row, value in zip(rows, objects, strict=True)}
+
+    def _select(self, relation: Relation, shapes: Iterable[Shape]) -> sa.Select[Any]:
+        columns = {PARENT: getattr(relation.model, relation.on) if relation.on else sa.null()}
+        for shape in shapes:
+            columns.update(self._columns(shape, relation.model))
+        return self._from(relation, sa.select(*(column.label(label) for label, column in columns.items())))
+
+    def _from(self, relation: Relation, statement: sa.Select[Any]) -> sa.Select[Any]:
+        statement = statement.select_from(relation.model).where(seen(self.caller.actor, relation.model))
+        for target, condition in relation.joins:
+            statement = statement.join(target, condition)
+        return statement
+
+    def _columns(self, shape: Shape, model: type[Base]) -> dict[str, Any]:
+        """The columns that a shape needs of its table, by label."""
+        columns: dict[str, Any] = {}
+        for selected in shape.fields:
+            match selected.declaration:
+                case Column(sql=sql, needs=needs):
+                    shown = sa.case((visible(self.caller.actor, needs, model), sql)) if needs else sql
+                    columns[_label(shape.type.name, selected)] = shown
+                case Group(needs=needs):
+                    columns.update(self._columns(selected.shape, model))
+                    if needs:
+                        columns[_label(shape.type.name, selected)] = visible(self.caller.actor, needs, model)
+                case Value(columns=names):
+                    columns.update({name: getattr(model, name) for name in names})
+                case Relation(local=str(name)):
+                    columns[name] = getattr(model, name)
+        return columns
+
+    async def _fetch(self, statement: sa.Select[Any]) -> list[Row]:
+        rows = [dict(row) for row in (await self.connection.execute(statement)).mappings()]
+        self._spend(len(rows))
+        return rows
+
+    def _spend(self, rows: int) -> None:
+        self.budget -= rows
+        if self.budget < 0:
+            raise bad_input(f"This asks for more than {ROW_LIMIT} rows. Ask for smaller pages.")
+
+
+def _label(owner: str, selected: Selected) -> str:
+    return f"{owner}.{selected.name}"
+
+
+def _array(keys: Iterable[Any], column: Any) -> Any:
+    return sa.literal(list(dict.fromkeys(keys)), ARRAY(column.type))
+
+
+def _conditions(relation: Relation, selected: Selected, caller: Caller) -> list[sa.ColumnElement[bool]]:
+    return relation.where(selected.arguments, caller) if relation.where else []
+
+
+def _grouped(rows: Sequence[Row], values: Sequence[Any]) -> dict[Any, list[Any]]:
+    groups: dict[Any, list[Any]] = {}
+    for row, value in zip(rows, values, strict=True):
+        groups.setdefault(row[PARENT], []).append(value)
+    return groups
+
+
+def _keyed(shape: Shape, values: Mapping[str, Any]) -> dict[Any, Any]:
+    """An object of plain values, under the keys by which they were asked for."""
+    return {TYPE: shape.type.name} | {
+        selected.key: values[selected.name] for selected in shape.fields if selected.name in values
+    }
+
+
+def _node_shapes(below: Selected) -> list[Shape]:
+    """The shapes in which the rows of a page are asked for, by `nodes` or by `edges`."""
+    if below.name == "nodes":
+        return [below.shape]
+    return [node.shape for node in below.shape.named("node")] if below.name == "edges" else []

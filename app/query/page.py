@@ -1,0 +1,91 @@
+"""The arguments of a connection: how many rows, from where, in which direction."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import sqlalchemy as sa
+
+from app.errors import bad_input
+from app.query.cursor import fingerprint, read_cursor, write_cursor
+
+DEFAULT_SIZE = 20
+MAXIMUM_SIZE = 100
+SORT = "#sort"
+"""Labels beginning with this hold the values a row is sorted by, as text."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of a list: `size` rows beyond `cursor`, read `backwards` from the end when `last` was given."""
+
+    of: str
+    size: int
+    backwards: bool
+    after: list[str] | None
+    before: list[str] | None
+
+    @classmethod
+    def parse(cls, name: str, arguments: Mapping[str, Any]) -> Self:
+        """Read the arguments of the connection called `name`.
+
+        Raises BAD_USER_INPUT for two directions at once, a size outside 0 to 100, or a foreign cursor.
+        """
+        first, last = arguments.get("first"), arguments.get("last")
+        if first is not None and last is not None:
+            raise bad_input("Give first or last, not both.")
+        size = next((given for given in (first, last) if given is not None), DEFAULT_SIZE)
+        if not 0 <= size <= MAXIMUM_SIZE:
+            raise bad_input(f"A page has at most {MAXIMUM_SIZE} rows and at least 0.")
+        of = fingerprint(name, arguments.get("filter"), arguments.get("orderBy"))
+        after, before = (
+            read_cursor(of, arguments[name]) if arguments.get(name) is not None else None
+            for name in ("after", "before")
+        )
+        return cls(of, size, last is not None, after, before)
+
+    def conditions(self, columns: list[Any], descending: bool) -> list[sa.ColumnElement[bool]]:
+        """Only rows beyond the cursors, in an order by `columns` which all run in the same direction."""
+        found = []
+        for cursor, later in ((self.after, True), (self.before, False)):
+            if cursor is not None:
+                bounds = sa.tuple_(
+                    *(
+                        sa.cast(sa.literal(value, sa.Text), column.type)
+                        for value, column in zip(cursor, columns, strict=True)
+                    )
+                )
+                row = sa.tuple_(*columns)
+                found.append(row > bounds if later != descending else row < bounds)
+        return found
+
+    def slice(self, rows: list[Mapping[str, Any]]) -> "Slice":
+        """The page out of up to one row more than its size, in the order of the list."""
+        kept = rows[: self.size]
+        return Slice(self, kept[::-1] if self.backwards else kept, more=len(rows) > self.size)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The rows of a page, and whether there are more in its direction."""
+
+    page: Page
+    rows: list[Mapping[str, Any]]
+    more: bool
+
+    def cursors(self) -> list[str]:
+        """The cursor of each row."""
+        return [
+            write_cursor(self.page.of, [value for label, value in row.items() if label.startswith(SORT)])
+            for row in self.rows
+        ]
+
+    def info(self) -> dict[str, Any]:
+        """The values of `PageInfo`, after the Relay cursor connections specification."""
+        cursors = self.cursors()
+        return {
+            "hasNextPage": self.page.before is not None if self.page.backwards else self.more,
+            "hasPreviousPage": self.more if self.page.backwards else self.page.after is not None,
+            "startCursor": cursors[0] if cursors else None,
+            "endCursor": cursors[-1] if cursors else None,
+        }

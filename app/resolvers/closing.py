@@ -1,0 +1,62 @@
+"""The ends an access request can come to, each with its event."""
+
+from datetime import UTC, datetime
+
+from app.context import Transaction
+from app.db.models import AccessRequest, User
+from app.history import values_of
+from app.rules import AccessRequestState, DenialReason, Event, Role
+
+
+def close_as_granted(
+    tx: Transaction, request: AccessRequest, requester: User, role: Role, justification: str | None
+) -> None:
+    """The caller grants the request."""
+    before = values_of(request)
+    request.state = AccessRequestState.GRANTED
+    request.granted_role = role
+    request.approver_justification = justification
+    request.decided_by_id = tx.actor.user_id
+    _close(tx, request, Event.ACCESS_REQUEST_GRANTED, requester.name, before, justification=justification)
+
+
+def close_as_denied(tx: Transaction, request: AccessRequest, requester: User, reason: DenialReason) -> None:
+    """The caller denies the request."""
+    before = values_of(request)
+    request.state = AccessRequestState.DENIED
+    request.denial_reason = reason
+    request.decided_by_id = tx.actor.user_id
+    _close(tx, request, Event.ACCESS_REQUEST_DENIED, requester.name, before, reason=reason.name)
+
+
+def close_as_withdrawn(tx: Transaction, request: AccessRequest) -> None:
+    """The requester takes the request back."""
+    before = values_of(request)
+    request.state = AccessRequestState.WITHDRAWN
+    _close(tx, request, Event.ACCESS_REQUEST_WITHDRAWN, tx.actor.name, before)
+
+
+def expire(tx: Transaction, request: AccessRequest) -> None:
+    """Write down that a request ran out, which a new one makes necessary."""
+    before = values_of(request)
+    request.state = AccessRequestState.EXPIRED
+    _close(tx, request, Event.ACCESS_REQUEST_EXPIRED, tx.actor.name, before)
+
+
+def _close(
+    tx: Transaction,
+    request: AccessRequest,
+    event: Event,
+    name: str,
+    before: dict[str, object],
+    *,
+    reason: str | None = None,
+    justification: str | None = None,
+) -> None:
+    request.closed_at = (
+        request.expires_at if request.state is AccessRequestState.EXPIRED else datetime.now(UTC)
+    )
+    after = values_of(request)
+    tx.record(
+        event, request, name=name, before=before, after=after, reason=reason, justification=justification
+    )

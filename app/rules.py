@@ -1,0 +1,274 @@
+"""The vocabulary and the pure rules of the domain: enums, limits and checks. No input or output.
+
+Every check yields the faults it finds, so that a form is refused once with all of them.
+"""
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from app.errors import Code, Fault, message
+
+SECONDARY_CONTACT_SEATS = 4
+NAME_LENGTH = 100
+TEXT_LENGTH = 200
+EMAIL_LENGTH = 254
+IBM_ID_LENGTH = 254
+NUMBER_LENGTH = 30
+JUSTIFICATION_LENGTH = 2000
+
+
+class Language(Enum):
+    """A language the service speaks."""
+
+    EN = "en"
+    FR = "fr"
+
+
+class Role(Enum):
+    """What a member is at a site."""
+
+    PRIMARY_CONTACT = "PRIMARY_CONTACT"
+    SECONDARY_CONTACT = "SECONDARY_CONTACT"
+    USER = "USER"
+
+
+class Level(Enum):
+    """How much of an application a member may use; a later value includes the earlier ones."""
+
+    @property
+    def rank(self) -> int:
+        """Position among the levels of the same application, from 0."""
+        return list(type(self)).index(self)
+
+    def __ge__(self, other: "Level") -> bool:
+        return self.rank >= other.rank
+
+
+class PurchaseAndDownloadLevel(Level):
+    """Levels of purchase and download."""
+
+    NONE = "NONE"
+    SOFTWARE_DOWNLOAD = "SOFTWARE_DOWNLOAD"
+    SOFTWARE_DOWNLOAD_AND_MEDIA_ACCESS = "SOFTWARE_DOWNLOAD_AND_MEDIA_ACCESS"
+    SOFTWARE_DOWNLOAD_MEDIA_ACCESS_QUOTES_CATALOGS_AND_RENEWALS = (
+        "SOFTWARE_DOWNLOAD_MEDIA_ACCESS_QUOTES_CATALOGS_AND_RENEWALS"
+    )
+
+
+class ViewLevel(Level):
+    """Levels of what can only be looked at."""
+
+    NONE = "NONE"
+    VIEW = "VIEW"
+
+
+class UpdateLevel(Level):
+    """Levels of what can be looked at and changed."""
+
+    NONE = "NONE"
+    VIEW = "VIEW"
+    UPDATE = "UPDATE"
+
+
+class OverviewLevel(Level):
+    """The one level of what everybody may look at."""
+
+    VIEW = "VIEW"
+
+
+class AccessRequestState(Enum):
+    """Where an access request stands."""
+
+    PENDING = "PENDING"
+    GRANTED = "GRANTED"
+    DENIED = "DENIED"
+    WITHDRAWN = "WITHDRAWN"
+    EXPIRED = "EXPIRED"
+
+
+class DenialReason(Enum):
+    """Why access was denied."""
+
+    UNKNOWN_REQUESTER = "UNKNOWN_REQUESTER"
+    ACCESS_NOT_NECESSARY = "ACCESS_NOT_NECESSARY"
+    NO_BUSINESS_RELATIONSHIP = "NO_BUSINESS_RELATIONSHIP"
+
+
+class ContactType(Enum):
+    """What a person is contact for."""
+
+    PRIMARY = "PRIMARY"
+    SITE_TECHNICAL = "SITE_TECHNICAL"
+    ADMINISTRATIVE_PROOF_OF_ENTITLEMENT = "ADMINISTRATIVE_PROOF_OF_ENTITLEMENT"
+    SUBSCRIPTION_AND_SUPPORT_RENEWAL = "SUBSCRIPTION_AND_SUPPORT_RENEWAL"
+    SUBSCRIPTION_AND_SUPPORT_MEDIA_SHIPMENT = "SUBSCRIPTION_AND_SUPPORT_MEDIA_SHIPMENT"
+    BILLING = "BILLING"
+
+
+class Event(Enum):
+    """What happened, in the history."""
+
+    SITE_CREATED = "SITE_CREATED"
+    USER_REGISTERED = "USER_REGISTERED"
+    USER_SIGNED_IN_FIRST = "USER_SIGNED_IN_FIRST"
+    ACCESS_REQUESTED = "ACCESS_REQUESTED"
+    ACCESS_REQUEST_WITHDRAWN = "ACCESS_REQUEST_WITHDRAWN"
+    ACCESS_REQUEST_EXPIRED = "ACCESS_REQUEST_EXPIRED"
+    ACCESS_REQUEST_GRANTED = "ACCESS_REQUEST_GRANTED"
+    ACCESS_REQUEST_DENIED = "ACCESS_REQUEST_DENIED"
+    USER_ADDED = "USER_ADDED"
+    MEMBERSHIP_UPDATED = "MEMBERSHIP_UPDATED"
+    MEMBERSHIP_REMOVED = "MEMBERSHIP_REMOVED"
+    SITE_LEFT = "SITE_LEFT"
+    CONTACT_CREATED = "CONTACT_CREATED"
+    CONTACT_UPDATED = "CONTACT_UPDATED"
+    CONTACT_DELETED = "CONTACT_DELETED"
+
+
+@dataclass(frozen=True)
+class Privilege:
+    """One line of the privilege table: its field, levels, label, and who may hold it."""
+
+    name: str
+    levels: type[Level]
+    label: str
+    group: str | None = None
+    secondary_contacts_only: bool = False
+    editable: bool = True
+
+    @property
+    def highest(self) -> Level:
+        """The level the primary contact holds."""
+        return list(self.levels)[-1]
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Where the schema has it, such as ``("accountManagement", "manageAccess")``."""
+        return (*([camel(self.group)] if self.group else []), camel(self.name))
+
+
+def camel(name: str) -> str:
+    """A field's name as the schema spells it."""
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)
+
+
+def snake(name: str) -> str:
+    """A type's name as the database spells it."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+_ACCOUNT = "account_management"
+CATALOG = (
+    Privilege("purchase_and_download", PurchaseAndDownloadLevel, message("Purchase and download")),
+    Privilege("reporting", ViewLevel, message("Reporting")),
+    Privilege("entitlement_inventory", UpdateLevel, message("Entitlements: inventory and deployments")),
+    Privilege("entitlement_allocations", UpdateLevel, message("Entitlement allocations")),
+    Privilege("manage_access", UpdateLevel, message("Account management: manage access"), _ACCOUNT, True),
+    Privilege("contact_updates", UpdateLevel, message("Account management: contact updates"), _ACCOUNT, True),
+    Privilege(
+        "contact_update_overview",
+        OverviewLevel,
+        message("Account management: contact update overview"),
+        _ACCOUNT,
+        editable=False,
+    ),
+    Privilege("account_documents", ViewLevel, message("Account management: account documents"), _ACCOUNT),
+)
+PRIVILEGES = {privilege.name: privilege for privilege in CATALOG if privilege.editable}
+
+LEVEL_LABELS: Mapping[Level, str] = {
+    PurchaseAndDownloadLevel.NONE: message("None"),
+    PurchaseAndDownloadLevel.SOFTWARE_DOWNLOAD: message("Software download only"),
+    PurchaseAndDownloadLevel.SOFTWARE_DOWNLOAD_AND_MEDIA_ACCESS: message(
+        "Software download and media access only"
+    ),
+    PurchaseAndDownloadLevel.SOFTWARE_DOWNLOAD_MEDIA_ACCESS_QUOTES_CATALOGS_AND_RENEWALS: message(
+        "Software download, media access, quotes, product catalogs and licence renewals"
+    ),
+    ViewLevel.NONE: message("None"),
+    ViewLevel.VIEW: message("View"),
+    UpdateLevel.NONE: message("None"),
+    UpdateLevel.VIEW: message("View"),
+    UpdateLevel.UPDATE: message("Update"),
+    OverviewLevel.VIEW: message("View"),
+}
+
+Levels = Mapping[str, Level]
+"""Levels by the names of `PRIVILEGES`; a name that is missing is not spoken of."""
+
+
+def no_levels() -> dict[str, Level]:
+    """The levels of a member nobody has given anything."""
+    return {name: next(iter(privilege.levels)) for name, privilege in PRIVILEGES.items()}
+
+
+def check_role(role: Role) -> Iterator[Fault]:
+    """`PRIMARY_CONTACT` is never assigned by grant, add or update (domain, Roles 2)."""
+    if role is Role.PRIMARY_CONTACT:
+        yield Fault(code=Code.ROLE_NOT_ASSIGNABLE, path=("role",))
+
+
+def check_levels(role: Role, levels: Levels) -> Iterator[Fault]:
+    """Manage access and contact updates are for secondary contacts only (domain, Privilege set)."""
+    for name, level in levels.items():
+        privilege = PRIVILEGES[name]
+        if privilege.secondary_contacts_only and role is Role.USER and level.rank > 0:
+            yield Fault(code=Code.LEVEL_NOT_FOR_ROLE, path=("privileges", *privilege.path))
+
+
+def check_text(value: str, limit: int, *path: str | int) -> Iterator[Fault]:
+    """A text of one line is there, not too long, and holds only what people can read."""
+    yield from _check_text(value, limit, "", path)
+
+
+def check_justification(value: str, *path: str | int) -> Iterator[Fault]:
+    """The same for a text that may have several lines."""
+    yield from _check_text(value, JUSTIFICATION_LENGTH, "\n\r\t", path)
+
+
+def check_optional_justification(value: str | None, *path: str | int) -> Iterator[Fault]:
+    """The same for one that may be left out; an empty one counts as left out."""
+    if value and value.strip():
+        yield from check_justification(value, *path)
+
+
+def _check_text(value: str, limit: int, allowed: str, path: tuple[str | int, ...]) -> Iterator[Fault]:
+    if not value.strip():
+        yield Fault(code=Code.REQUIRED, path=path)
+    if len(value) > limit:
+        yield Fault(code=Code.TOO_LONG, path=path, parameters={"limit": limit})
+    if not all(character in allowed or is_readable(character) for character in value):
+        yield Fault(code=Code.FORBIDDEN_CHARACTERS, path=path)
+
+
+def is_readable(character: str) -> bool:
+    """No control character, no half of a character, nothing that reverses the direction of the text."""
+    return (
+        unicodedata.category(character) not in ("Cc", "Cs")
+        and not "\u202a" <= character <= "\u202e"
+        and not "\u2066" <= character <= "\u2069"
+    )
+
+
+def tidy(value: str | None) -> str | None:
+    """A text as it is kept: composed characters, no space around it; nothing when it is empty."""
+    return unicodedata.normalize("NFC", value).strip() or None if value else None
+
+
+def fold(value: str) -> str:
+    """A text as it is sorted and searched: without case and accents."""
+    decomposed = unicodedata.normalize("NFKD", value.casefold())
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
+
+
+def full_name(*names: str | None) -> str:
+    """The given names in their order; empty when none is known."""
+    return " ".join(filter(None, names))
+
+
+def site_number(value: str) -> str:
+    """A site number as it is kept, however people type it."""
+    return unicodedata.normalize("NFKC", value).strip().upper()

@@ -1,0 +1,68 @@
+"""The privilege catalogue: what can be given, in both languages, so that no client keeps its own list."""
+
+from typing import Annotated, Any
+
+import strawberry
+
+from app.language import translate
+from app.query.declare import Value, reads
+from app.rules import CATALOG, LEVEL_LABELS, Language, Privilege, Role
+
+Labelled = Annotated[
+    Language | None, strawberry.argument(description="In which language; that of the request by default.")
+]
+
+
+def _label(row: dict[str, Any], arguments: dict[str, Any], caller: Any) -> str:
+    return translate(row["label"], arguments.get("language") or caller.language)
+
+
+def _levels(row: dict[str, Any], *_: Any) -> list[dict[str, str]]:
+    return [{"level": level.name, "label": LEVEL_LABELS[level]} for level in row["levels"]]
+
+
+def _given(name: str, description: str) -> Any:
+    return reads(Value(lambda row, *_: row[name]), description)
+
+
+@strawberry.type(description="A level of an application, with its label.")
+class LevelDescription:
+    """A level."""
+
+    level: str = _given("level", "The level, as the enum of its application has it.")
+
+    @reads(Value(_label), "What people read.")
+    def label(self, language: Labelled = None) -> str: ...
+
+
+@strawberry.type(description="An application, its levels, and who may hold them.")
+class Application:
+    """An application."""
+
+    field: str = _given("field", "Where PrivilegeSet has it, such as accountManagement.manageAccess.")
+    held_by: list[Role] = _given("held_by", "Roles that may hold more than NONE.")
+    editable: bool = _given("editable", "Whether its level can be set; otherwise every member holds it.")
+    levels: list[LevelDescription] = reads(Value(_levels), "Its levels, the lowest first.")
+
+    @reads(Value(_label), "What people read.")
+    def label(self, language: Labelled = None) -> str: ...
+
+
+@strawberry.type(description="All applications.")
+class PrivilegeCatalog:
+    """All applications."""
+
+    applications: list[Application] = reads(
+        Value(lambda *_: [_application(privilege) for privilege in CATALOG]), "In the order of a form."
+    )
+
+
+def _application(privilege: Privilege) -> dict[str, Any]:
+    holders = (Role.PRIMARY_CONTACT, Role.SECONDARY_CONTACT) if privilege.secondary_contacts_only else Role
+    return {
+        "field": ".".join(privilege.path),
+        "label": privilege.label,
+        "levels": list(privilege.levels),
+        "held_by": list(holders),
+        "editable": privilege.editable,
+    }

@@ -1,0 +1,204 @@
+"""What mutations answer: the changed objects, their parents where counts move, and the errors."""
+
+from typing import Any
+
+import strawberry
+
+from app.db import models as m
+from app.errors import Code
+from app.query.declare import Relation, Value, reads
+from app.query.ids import write_id
+from app.schema.types import AccessRequest, Contact, Membership, Site
+
+
+def _given(name: str, description: str) -> Any:
+    return reads(Value(lambda row, *_: row[name]), description)
+
+
+def _deleted(kind: str, description: str) -> Any:
+    def write(row: dict[str, Any], *_: Any) -> str | None:
+        return write_id(kind, row["removed"]) if row.get("removed") else None
+
+    return reads(Value(write), description)
+
+
+def _one(model: Any, local: str, description: str) -> Any:
+    return reads(Relation(model, on="id", local=local), description)
+
+
+@strawberry.interface(description="Why a mutation was refused. When there is one, nothing was changed.")
+class UserError:
+    """A refusal."""
+
+    code: Code = _given("code", "For programs.")
+    message: str = _given("message", "For people, in their language.")
+    path: list[str] = _given(
+        "path", 'Where in the input, such as ["contacts", "0", "postalCode"]; empty for the input as a whole.'
+    )
+
+
+@strawberry.type(description="A value of the input is wrong, or is not yours to give.")
+class InputError(UserError):
+    """A wrong value."""
+
+
+@strawberry.type(description="The thing does not exist for the caller, or they may not do this with it.")
+class AccessError(UserError):
+    """Not found, or forbidden."""
+
+
+@strawberry.type(description="What is asked for does not go together with what is there.")
+class ConflictError(UserError):
+    """A conflict with what is there."""
+
+
+@strawberry.type(description="A limit of the domain is reached.")
+class LimitReachedError(UserError):
+    """A limit is reached."""
+
+    limit: int = _given("limit", "How many there may be, and how many there are.")
+
+
+@strawberry.type(description="Somebody else was faster.")
+class AlreadyDecidedError(UserError):
+    """Somebody else was faster."""
+
+    access_request: AccessRequest | None = _one(
+        m.AccessRequest, "access_request_id", "The request, with the decision that won."
+    )
+
+
+ERROR_TYPES = (InputError, AccessError, ConflictError, LimitReachedError, AlreadyDecidedError)
+_TYPE_OF: dict[Code, type] = {
+    Code.NOT_FOUND: AccessError,
+    Code.FORBIDDEN: AccessError,
+    Code.ALREADY_DECIDED: AlreadyDecidedError,
+    Code.SECONDARY_CONTACT_LIMIT: LimitReachedError,
+    **dict.fromkeys(
+        (
+            Code.ALREADY_MEMBER,
+            Code.PENDING_REQUEST_EXISTS,
+            Code.REQUEST_CLOSED,
+            Code.EMAIL_MISMATCH,
+            Code.CONFLICT,
+        ),
+        ConflictError,
+    ),
+}
+
+
+def error_type(code: Code) -> str:
+    """The name of the type in which a code is reported."""
+    return _TYPE_OF.get(code, InputError).__name__
+
+
+@strawberry.type(description="What all payloads have.")
+class Payload:
+    """What all payloads have."""
+
+    errors: list[UserError] = _given("errors", "Why it was refused; empty when it was done.")
+
+
+ACCESS_REQUEST = "The request as it is now."
+MEMBERSHIP = "The membership as it is now."
+SITE = "The site as it is now; null when the caller does not belong to it."
+
+
+@strawberry.type(description="Answer of requestAccess.")
+class RequestAccessPayload(Payload):
+    """A new request."""
+
+    access_request: AccessRequest | None = _one(m.AccessRequest, "access_request_id", ACCESS_REQUEST)
+
+
+@strawberry.type(description="Answer of withdrawAccessRequest.")
+class WithdrawAccessRequestPayload(Payload):
+    """A withdrawn request."""
+
+    access_request: AccessRequest | None = _one(m.AccessRequest, "access_request_id", ACCESS_REQUEST)
+
+
+@strawberry.type(description="Answer of grantAccessRequest.")
+class GrantAccessRequestPayload(Payload):
+    """A granted request."""
+
+    access_request: AccessRequest | None = _one(m.AccessRequest, "access_request_id", ACCESS_REQUEST)
+    membership: Membership | None = _one(
+        m.Membership, "membership_id", "The membership that was made or raised."
+    )
+    site: Site | None = _one(m.Site, "site_id", SITE)
+
+
+@strawberry.type(description="Answer of denyAccessRequest.")
+class DenyAccessRequestPayload(Payload):
+    """A denied request."""
+
+    access_request: AccessRequest | None = _one(m.AccessRequest, "access_request_id", ACCESS_REQUEST)
+    site: Site | None = _one(m.Site, "site_id", SITE)
+
+
+@strawberry.type(description="Answer of addUser.")
+class AddUserPayload(Payload):
+    """An added user."""
+
+    membership: Membership | None = _one(m.Membership, "membership_id", "The new membership.")
+    access_request: AccessRequest | None = _one(
+        m.AccessRequest,
+        "access_request_id",
+        "The person's pending request, which was granted by this; null when there was none.",
+    )
+    site: Site | None = _one(m.Site, "site_id", SITE)
+
+
+@strawberry.type(description="Answer of updateMembership.")
+class UpdateMembershipPayload(Payload):
+    """A changed membership."""
+
+    membership: Membership | None = _one(m.Membership, "membership_id", MEMBERSHIP)
+    site: Site | None = _one(m.Site, "site_id", SITE)
+
+
+@strawberry.type(description="Answer of removeMembership.")
+class RemoveMembershipPayload(Payload):
+    """A removed membership."""
+
+    removed_membership_id: strawberry.ID | None = _deleted("membership", "The id the membership had.")
+    site: Site | None = _one(m.Site, "site_id", SITE)
+
+
+@strawberry.type(description="Answer of leaveSite.")
+class LeaveSitePayload(Payload):
+    """A site left."""
+
+    removed_membership_id: strawberry.ID | None = _deleted("membership", "The id the membership had.")
+
+
+@strawberry.type(description="Answer of createContact.")
+class CreateContactPayload(Payload):
+    """A new contact."""
+
+    contact: Contact | None = _one(m.Contact, "contact_id", "The new contact.")
+    site: Site | None = _one(m.Site, "site_id", SITE)
+
+
+@strawberry.type(description="Answer of updateContact.")
+class UpdateContactPayload(Payload):
+    """A changed contact."""
+
+    contact: Contact | None = _one(m.Contact, "contact_id", "The contact as it is now.")
+    site: Site | None = _one(m.Site, "site_id", SITE)
+
+
+@strawberry.type(description="Answer of updateContacts.")
+class UpdateContactsPayload(Payload):
+    """A saved form."""
+
+    site: Site | None = _one(m.Site, "site_id", "The site with its contacts as they are now.")
+
+
+@strawberry.type(description="Answer of deleteContact.")
+class DeleteContactPayload(Payload):
+    """A deleted contact."""
+
+    deleted_contact_id: strawberry.ID | None = _deleted("contact", "The id the contact had.")
+    site: Site | None = _one(m.Site, "site_id", SITE)

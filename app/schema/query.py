@@ -1,0 +1,76 @@
+"""The roots of the reads."""
+
+from typing import Annotated
+
+import strawberry
+from strawberry.types import Info
+
+from app.db import models as m
+from app.policy import Action, allowed
+from app.query.collect import collect
+from app.query.declare import Find, Relation, Value, reads
+from app.resolvers.preview import preview
+from app.schema import filters
+from app.schema.catalog import PrivilegeCatalog
+from app.schema.inputs import AddUserPreviewInput
+from app.schema.types import AddUserPreview, Node, Site, Viewer
+
+PUBLIC = {"viewer", "privilegeCatalog"}
+"""What anonymous callers may ask."""
+
+NODES = Find(
+    {
+        "site": ("Site", m.Site),
+        "user": ("User", m.User),
+        "membership": ("Membership", m.Membership),
+        "contact": ("Contact", m.Contact),
+        "access_request": ("AccessRequest", m.AccessRequest),
+    }
+)
+
+
+@strawberry.type(description="Everything that can be read.")
+class Query:
+    """Everything that can be read."""
+
+    viewer: Viewer | None = reads(
+        Value(
+            lambda row, arguments, caller: {"user_id": caller.actor.user_id} if caller.actor.user_id else None
+        ),
+        "Who calls; null for anonymous callers.",
+    )
+    privilege_catalog: PrivilegeCatalog = reads(
+        Value(lambda *_: {}), "The privileges that can be given, with labels in French and English. Public."
+    )
+
+    @reads(
+        Relation(m.Site, where=filters.one_site),
+        "A site by id or by number; null when there is none that the caller may see.",
+        Action.SEE_SITE,
+    )
+    def site(
+        self,
+        id: Annotated[strawberry.ID | None, strawberry.argument(description="Its id.")] = None,
+        number: Annotated[
+            str | None, strawberry.argument(description="Its number, as people type it.")
+        ] = None,
+    ) -> Site | None: ...
+
+    @reads(NODES, "Anything by its id; null when there is nothing that the caller may see.")
+    def node(
+        self, id: Annotated[strawberry.ID, strawberry.argument(description="Its id.")]
+    ) -> Node | None: ...
+
+    @reads(NODES, "Up to 100 things by their ids, in the same order; null for what the caller may not see.")
+    def nodes(
+        self, ids: Annotated[list[strawberry.ID], strawberry.argument(description="Their ids.")]
+    ) -> list[Node | None]: ...
+
+    @strawberry.field(
+        description="Looks a person up before addUser; null when the caller may not add users to the site. "
+        + allowed(Action.ADD_USER)
+    )
+    async def add_user_preview(self, info: Info, input: AddUserPreviewInput) -> AddUserPreview | None:
+        """Look a person up."""
+        values = await preview(info.context, input)
+        return values and await info.context.read_back(collect(info._raw_info), values)

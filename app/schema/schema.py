@@ -1,0 +1,61 @@
+"""The schema, put together: Strawberry's definition, with the declared fields read by the read engine."""
+
+from typing import Any
+
+import strawberry
+from graphql import (
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLResolveInfo,
+    GraphQLSchema,
+    print_schema,
+)
+
+from app.errors import unauthenticated
+from app.query.collect import collect, declaration_of
+from app.query.load import TYPE
+from app.schema.mutation import Mutation
+from app.schema.payloads import ERROR_TYPES
+from app.schema.query import PUBLIC, Query
+from app.schema.types import AccessRequest, Contact, Membership, User
+
+
+def build_schema() -> GraphQLSchema:
+    """The executable schema. Raises when a field says neither what it reads nor how it resolves."""
+    types = [User, Membership, Contact, AccessRequest, *ERROR_TYPES]
+    schema: GraphQLSchema = strawberry.Schema(Query, Mutation, types=types)._schema
+    for kind in schema.type_map.values():
+        if isinstance(kind, GraphQLInterfaceType):
+            kind.resolve_type = _type_name
+        elif isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
+            kind.is_type_of = None
+            _attach(kind, is_root=kind is schema.query_type)
+    return schema
+
+
+def _attach(kind: GraphQLObjectType, is_root: bool) -> None:
+    """Declared fields of roots start a read; all others are found where the read has put them."""
+    for field in kind.fields.values():
+        if is_root and declaration_of(field):
+            field.resolve = _read
+        elif kind.name not in ("Query", "Mutation"):
+            field.resolve = _by_key
+
+
+async def _read(_source: Any, info: GraphQLResolveInfo, **_arguments: Any) -> Any:
+    if info.context.actor.user_id is None and info.field_name not in PUBLIC:
+        raise unauthenticated("Sign in: send a bearer token in the Authorization header.")
+    return await info.context.read(collect(info))
+
+
+def _by_key(source: Any, info: GraphQLResolveInfo, **_arguments: Any) -> Any:
+    return source[info.path.key]
+
+
+def _type_name(value: Any, _info: GraphQLResolveInfo, _interface: Any) -> str:
+    return str(value[TYPE])
+
+
+def sdl(schema: GraphQLSchema) -> str:
+    """The schema as partners read it."""
+    return print_schema(schema) + "\n"

@@ -1,0 +1,115 @@
+"""The web application: routes, what is opened and closed with it, and the headers of every page."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from app import development
+from app.config import Settings
+from app.db.engine import create_engine
+from app.endpoint import Endpoint
+from app.log import configure_logging
+from app.schema.schema import build_schema
+from app.tokens import PublishedKeys, Verifier
+
+EXPLORER = Path(__file__).parent / "explorer"
+EXPLORER_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; font-src 'self' data:; style-src 'self' 'unsafe-inline'; manifest-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+log = structlog.get_logger()
+
+
+def create_app(settings: Settings | None = None) -> Starlette:
+    """The application. Raises when the settings name no database or nobody who signs tokens."""
+    settings = settings or Settings()
+    configure_logging(settings.log_format)
+    if settings.database_url is None:
+        raise RuntimeError("DATABASE_URL is not set; account-management serve starts an embedded PostgreSQL")
+    database = create_engine(settings.database_url.get_secret_value(), settings)
+    endpoint = Endpoint(build_schema(), database, verifier_of(settings), settings.request_size_limit)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        await database.dispose()
+
+    routes: list[BaseRoute] = [
+        Route("/graphql", endpoint.answer, methods=["GET", "POST"]),
+        _health(database),
+    ]
+    if settings.development:
+        routes += _explorer(settings)
+    handlers = {HTTPException: _http_error, Exception: _unexpected}
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)  # type: ignore[arg-type]
+
+
+def verifier_of(settings: Settings) -> Verifier:
+    """Whose tokens are accepted: those of the configured issuer, or of the built-in one in development."""
+    if settings.development:
+        return development.verifier(settings)
+    if settings.oidc_issuer is None or settings.oidc_audience is None:
+        raise RuntimeError("set OIDC_ISSUER and OIDC_AUDIENCE, or DEVELOPMENT=true for the built-in issuer")
+    keys = PublishedKeys(settings.oidc_issuer, settings.oidc_jwks_url)
+    return Verifier(settings, settings.oidc_issuer, settings.oidc_audience, keys)
+
+
+def _health(database: AsyncEngine) -> Route:
+    async def health(_request: Request) -> Response:
+        """Whether this process can answer, which needs the database."""
+        try:
+            async with database.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+        except (SQLAlchemyError, OSError):
+            return JSONResponse({"status": "database unavailable"}, 503)
+        return JSONResponse({"status": "ok"})
+
+    return Route("/health", health)
+
+
+def _explorer(settings: Settings) -> list[BaseRoute]:
+    """GraphiQL, its files, and the demo persons to choose from."""
+
+    async def page(_request: Request) -> Response:
+        return FileResponse(EXPLORER / "index.html", headers=EXPLORER_HEADERS)
+
+    async def personas(_request: Request) -> Response:
+        return JSONResponse(development.personas(settings), headers={"Cache-Control": "no-store"})
+
+    return [
+        Route("/", page),
+        Route("/development/personas", personas),
+        Mount("/explorer", StaticFiles(directory=EXPLORER)),
+    ]
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    """Faults of the transport, in the form of GraphQL errors."""
+    assert isinstance(error, HTTPException)
+    body = {"errors": [{"message": error.detail, "extensions": {"code": "BAD_USER_INPUT"}}]}
+    return JSONResponse(body, error.status_code, error.headers)
+
+
+async def _unexpected(_request: Request, error: Exception) -> Response:
+    """Our own fault: an id for the log, and not a word more."""
+    error_id = uuid4().hex
+    log.error("unexpected error", error_id=error_id, exc_info=error)
+    extensions = {"code": "INTERNAL_SERVER_ERROR", "errorId": error_id}
+    message = "Something went wrong on our side."
+    return JSONResponse({"errors": [{"message": message, "extensions": extensions}]}, 500)

@@ -1,0 +1,128 @@
+"""A real PostgreSQL, migrated once per worker, and the real application over it."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from httpx2 import ASGITransport, AsyncClient
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+from starlette.applications import Starlette
+
+from app.config import Settings
+from app.db.embedded import embedded_postgresql
+from app.db.engine import async_url, create_engine
+from app.db.migrate import migrate
+from app.server import create_app
+from tests.world import World
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server: the one in DATABASE_URL, or an embedded one of this worker's own."""
+    given = os.environ.get("DATABASE_URL")
+    if given:
+        yield given
+        return
+    with embedded_postgresql(tmp_path_factory.mktemp("postgresql")) as url:
+        # Tests may lose their data in a power cut; in exchange they do not wait for the disk.
+        asyncio.run(administer(url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"))
+        yield url
+
+
+async def administer(url: str, *statements: str) -> None:
+    """Run statements that cannot run inside a transaction."""
+    engine = create_async_engine(async_url(url), poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        for statement in statements:
+            await connection.execute(text(statement))
+    await engine.dispose()
+
+
+def in_database(url: str, name: str) -> str:
+    """The URL of another database of the same server."""
+    return async_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def template(server_url: str) -> Iterator[str]:
+    """The name of a migrated database that nobody connects to, to be copied."""
+    name = f"template_{uuid4().hex}"
+    asyncio.run(administer(server_url, f"CREATE DATABASE {name}"))
+    migrate(in_database(server_url, name))
+    yield name
+    asyncio.run(administer(server_url, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture(scope="session")
+def database_url(server_url: str, template: str) -> Iterator[str]:
+    """The database that the tests of this worker share; each test makes its own sites and people in it."""
+    name = f"test_{uuid4().hex}"
+    asyncio.run(administer(server_url, f"CREATE DATABASE {name} TEMPLATE {template}"))
+    yield in_database(server_url, name)
+    asyncio.run(administer(server_url, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture(scope="session")
+def settings(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The settings of a development server on the shared database."""
+    return Settings(
+        database_url=database_url,
+        development=True,
+        data_directory=tmp_path_factory.mktemp("data"),
+        database_pool_size=15,
+        database_pool_timeout=30,
+        lock_timeout=30,
+        statement_timeout=30,
+    )
+
+
+@pytest.fixture(scope="session")
+async def database(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    """A pool with the rights of the server."""
+    assert settings.database_url is not None
+    engine = create_engine(settings.database_url.get_secret_value(), settings)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def empty_database(server_url: str, template: str, settings: Settings) -> AsyncIterator[AsyncEngine]:
+    """A migrated database of the test's own, with nothing in it."""
+    name = f"empty_{uuid4().hex}"
+    await administer(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    engine = create_engine(in_database(server_url, name), settings)
+    yield engine
+    await engine.dispose()
+    await administer(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+async def app(settings: Settings) -> AsyncIterator[Starlette]:
+    """The application."""
+    application = create_app(settings)
+    async with application.router.lifespan_context(application):
+        yield application
+
+
+@pytest.fixture(scope="session")
+async def client(app: Starlette) -> AsyncIterator[AsyncClient]:
+    """Speaks HTTP with the application."""
+    async with AsyncClient(transport=ASGITransport(app=app), base_url="http://test") as http:
+        yield http
+
+
+@pytest.fixture(scope="session")
+def world(database: AsyncEngine, client: AsyncClient, settings: Settings) -> World:
+    """Makes sites and people, and lets people call."""
+    return World(database, client, settings)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the project."""
+    return Path(__file__).parent.parent

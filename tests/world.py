@@ -1,0 +1,257 @@
+"""What tests are about: sites and people made for one test, and their calls through GraphQL over HTTP."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from httpx2 import AsyncClient, Response
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from uuid_utils.compat import uuid7
+
+from app import development
+from app.config import Settings
+from app.db.models import AccessRequest, Base, Contact, Membership, Site, User
+from app.query.ids import write_id
+from app.rules import ContactType, Level, Role, UpdateLevel, no_levels
+
+UPDATE, VIEW = UpdateLevel.UPDATE, UpdateLevel.VIEW
+CONTACT = {
+    "firstName": "Camille",
+    "lastName": "Durand",
+    "phone": "01 42 68 53 00",
+    "email": "camille.durand@example.com",
+    "address": "12 rue de la Paix",
+    "city": "Paris",
+    "postalCode": "75002",
+    "country": "FR",
+    "types": ["BILLING"],
+}
+"""A contact's form in which nothing is wrong."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with a token."""
+
+    world: "World"
+    ibm_id: str
+    user_id: UUID | None = None
+
+    @property
+    def id(self) -> str:
+        """The id in the schema."""
+        assert self.user_id is not None
+        return write_id("user", self.user_id)
+
+    @property
+    def token(self) -> str:
+        """A token of the development issuer."""
+        return development.token_for(self.world.settings, self.ibm_id)
+
+    async def post(self, document: str, language: str | None = None, **variables: Any) -> Response:
+        """The bare response to a call."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        if language:
+            headers["Accept-Language"] = language
+        return await self.world.client.post(
+            "/graphql", json={"query": document, "variables": variables}, headers=headers
+        )
+
+    async def ask(self, document: str, language: str | None = None, **variables: Any) -> dict[str, Any]:
+        """The data of a call in which nothing went wrong."""
+        response = await self.post(document, language, **variables)
+        body = response.json()
+        assert response.status_code == 200, body
+        assert "errors" not in body, body
+        data: dict[str, Any] = body["data"]
+        return data
+
+    async def do(
+        self, mutation: str, selection: str = "", language: str | None = None, **input: Any
+    ) -> dict[str, Any]:
+        """The payload of a mutation, with its errors."""
+        kind = mutation[0].upper() + mutation[1:]
+        document = (
+            f"mutation($input: {kind}Input!) {{ {mutation}(input: $input) {{ {selection}"
+            " errors { __typename code message path ... on LimitReachedError { limit }"
+            " ... on AlreadyDecidedError { accessRequest { state denialReason decidedBy { name } } } } } }"
+        )
+        payload: dict[str, Any] = (await self.ask(document, language, input=input))[mutation]
+        return payload
+
+    async def succeed(self, mutation: str, selection: str = "", **input: Any) -> dict[str, Any]:
+        """The payload of a mutation that must not be refused."""
+        payload = await self.do(mutation, selection, **input)
+        assert payload["errors"] == [], payload
+        return payload
+
+    async def refused(self, mutation: str, **input: Any) -> list[tuple[str, str]]:
+        """Code and path of every error of a mutation that must be refused, having changed nothing at all."""
+        async with self.world.unchanged():
+            payload = await self.do(mutation, **input)
+        assert payload["errors"], "it was done, but should have been refused"
+        return [(error["code"], ".".join(error["path"])) for error in payload["errors"]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A site with its primary contact."""
+
+    site_id: UUID
+    number: str
+    primary: Person
+    contact_id: UUID
+
+    @property
+    def id(self) -> str:
+        """The id in the schema."""
+        return write_id("site", self.site_id)
+
+
+@dataclass(frozen=True)
+class World:
+    """Makes what a test needs, straight in the database."""
+
+    database: AsyncEngine
+    client: AsyncClient
+    settings: Settings
+
+    async def add(self, *rows: Base) -> None:
+        """Write rows in one transaction, in this order."""
+        async with AsyncSession(self.database) as session, session.begin():
+            for row in rows:
+                session.add(row)
+                await session.flush()
+
+    async def person(self, name: str = "person") -> Person:
+        """A user who has not signed in yet, with a name of their own."""
+        ibm_id = f"{name}-{uuid4().hex[:12]}@example.com"
+        user_id = uuid7()
+        await self.add(User(id=user_id, ibm_id=ibm_id, email=ibm_id, sort_name=ibm_id))
+        return Person(self, ibm_id, user_id)
+
+    async def site(self, pending_request_days: int | None = None) -> Place:
+        """A site with a primary contact and a primary contact record."""
+        primary = await self.person("primary")
+        site_id, membership_id, contact_id = uuid7(), uuid7(), uuid7()
+        number = uuid4().hex[:10].upper()
+        await self.add(
+            Site(
+                id=site_id,
+                number=number,
+                name=f"Site {number}",
+                primary_membership_id=membership_id,
+                pending_request_days=pending_request_days,
+            ),
+            Membership(id=membership_id, site_id=site_id, user_id=primary.user_id, role=Role.PRIMARY_CONTACT),
+            contact_row(site_id, contact_id, types=[ContactType.PRIMARY, ContactType.BILLING]),
+        )
+        return Place(site_id, number, primary, contact_id)
+
+    async def contact(self, place: Place, types: list[ContactType], **values: Any) -> str:
+        """A contact of a site; its id in the schema."""
+        contact_id = uuid7()
+        await self.add(contact_row(place.site_id, contact_id, types=types, **values))
+        return write_id("contact", contact_id)
+
+    async def member(
+        self,
+        place: Place,
+        role: Role = Role.USER,
+        person: Person | None = None,
+        seat: int | None = None,
+        ends_at: datetime | None = None,
+        **levels: Level,
+    ) -> tuple[Person, str]:
+        """A member of a site, and the id of their membership in the schema."""
+        person = person or await self.person(role.value.lower())
+        if role is Role.SECONDARY_CONTACT and seat is None:
+            seat = 1 + len(
+                await self.rows(Membership, Membership.site_id == place.site_id, Membership.seat > 0)
+            )
+        membership_id = uuid7()
+        await self.add(
+            Membership(
+                id=membership_id,
+                site_id=place.site_id,
+                user_id=person.user_id,
+                role=role,
+                seat=seat,
+                ends_at=ends_at,
+                **no_levels() | levels,
+            )
+        )
+        return person, write_id("membership", membership_id)
+
+    async def secondary(self, place: Place, **levels: Level) -> tuple[Person, str]:
+        """A secondary contact."""
+        return await self.member(place, Role.SECONDARY_CONTACT, **levels)
+
+    async def request(self, place: Place, person: Person | None = None, **values: Any) -> tuple[Person, str]:
+        """A pending access request, and its id in the schema."""
+        person = person or await self.person("requester")
+        request_id = uuid7()
+        await self.add(
+            AccessRequest(
+                id=request_id,
+                site_id=place.site_id,
+                site_number=place.number,
+                requester_id=person.user_id,
+                **values,
+            )
+        )
+        return person, write_id("access_request", request_id)
+
+    async def rows(self, model: Any, *conditions: Any) -> list[Any]:
+        """Rows as they are in the database."""
+        async with AsyncSession(self.database) as session:
+            return list(await session.scalars(sa.select(model).where(*conditions)))
+
+    async def events(self, place: Place) -> list[Any]:
+        """The history of a site, oldest first: rows with event, actor, before, after and so on."""
+        table = sa.text("SELECT * FROM history_event WHERE site_id = :site ORDER BY number")
+        async with self.database.connect() as connection:
+            return list(await connection.execute(table, {"site": place.site_id}))
+
+    @asynccontextmanager
+    async def unchanged(self) -> AsyncIterator[None]:
+        """Fails when anything in the database changes, but for people signing in for the first time."""
+        before = await self._state()
+        yield
+        assert await self._state() == before
+
+    async def _state(self) -> Mapping[str, Any]:
+        statements = {
+            "site": "SELECT * FROM site",
+            "membership": "SELECT * FROM membership",
+            "contact": "SELECT * FROM contact",
+            "access_request": "SELECT * FROM access_request",
+            "history": "SELECT * FROM history_event"
+            " WHERE event NOT IN ('USER_SIGNED_IN_FIRST', 'USER_REGISTERED')",
+        }
+        async with self.database.connect() as connection:
+            return {
+                name: await connection.scalar(
+                    sa.text(f"SELECT md5(string_agg(t::text, ',' ORDER BY t::text)) FROM ({query}) AS t")
+                )
+                for name, query in statements.items()
+            }
+
+
+def contact_row(site_id: UUID, contact_id: UUID, **values: Any) -> Contact:
+    """A contact as the database has it."""
+    kept = {
+        "first_name": "Alix",
+        "last_name": "Martin",
+        "phone": "+33142685300",
+        "email": "alix.martin@example.com",
+        "address": "1 place de la Bourse",
+        "city": "Paris",
+        "postal_code": "75002",
+        "country": "FR",
+    }
+    return Contact(id=contact_id, site_id=site_id, **kept | values)
