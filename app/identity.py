@@ -14,7 +14,7 @@ from app import history
 from app.actor import Actor, Standing
 from app.db.models import Membership, User
 from app.errors import unauthenticated
-from app.rules import Event, Language, fold, full_name, tidy
+from app.rules import Event, Language, UpdateLevel, fold, full_name, tidy
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Identity:
     email: str
     first_name: str | None = None
     last_name: str | None = None
-    language: Language = Language.EN
+    language: Language | None = None
     client: str | None = None
 
 
@@ -40,27 +40,34 @@ async def sign_in(database: AsyncEngine, identity: Identity) -> Actor:
     async with database.connect() as connection:
         user = (await connection.execute(_user_of(identity))).one_or_none()
         if user is not None:
-            standings = await standings_of(connection, user.id)
-            return Actor(user.id, user.name, identity.client, user.language, standings)
+            return await _actor(connection, identity, user)
     async with AsyncSession(database, expire_on_commit=False) as session, session.begin():
-        person = await _bind(session, identity)
-        standings = await standings_of(session, person.id)
-        return Actor(person.id, person.name, identity.client, person.language, standings)
+        # A page's first requests come all at once: they take turns, and the later ones find the user bound.
+        name = f"{identity.issuer} {identity.subject}"
+        await session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(name, 0))))
+        user = (await session.execute(_user_of(identity))).one_or_none()
+        return await _actor(session, identity, user or await _bind(session, identity))
 
 
-def _user_of(identity: Identity) -> sa.Select[Any]:
-    return sa.select(User.id, User.name, User.language).where(
+async def _actor(connection: AsyncConnection | AsyncSession, identity: Identity, user: Any) -> Actor:
+    standings = await standings_of(connection, user.id)
+    return Actor(user.id, user.name, identity.client, user.language, standings)
+
+
+def _user_of(identity: Identity) -> sa.Select[UUID, str, Language]:
+    return sa.select(User.id, User.name.label("name"), User.language).where(
         User.issuer == identity.issuer, User.subject == identity.subject
     )
 
 
 async def _bind(session: AsyncSession, identity: Identity) -> User:
     user, registered = await person_with(session, identity.ibm_id, identity.email)
-    if user.subject is not None and (user.issuer, user.subject) != (identity.issuer, identity.subject):
+    if user.subject is not None:
         raise unauthenticated("This IBMid belongs to another identity.")
     before = None if registered else history.values_of(user)
-    user.issuer, user.subject, user.language = identity.issuer, identity.subject, identity.language
-    rename(user, identity.first_name, identity.last_name)
+    user.issuer, user.subject = identity.issuer, identity.subject
+    user.language = identity.language or user.language
+    rename(user, identity.first_name or user.first_name, identity.last_name or user.last_name)
     actor = Actor(user.id, user.name, identity.client)
     event = Event.USER_REGISTERED if registered else Event.USER_SIGNED_IN_FIRST
     history.record(session, actor, event, user, name=user.name, before=before, after=history.values_of(user))
@@ -69,7 +76,7 @@ async def _bind(session: AsyncSession, identity: Identity) -> User:
 
 async def person_with(session: AsyncSession, ibm_id: str, email: str) -> tuple[User, bool]:
     """The locked user with an IBMid, made when there is none; and whether it was made just now."""
-    found = sa.select(User).where(sa.func.lower(User.ibm_id) == ibm_id.lower()).with_for_update()
+    found = sa.select(User).where(sa.func.lower(User.ibm_id) == sa.func.lower(ibm_id)).with_for_update()
     user = await session.scalar(found)
     if user is not None:
         return user, False
@@ -93,8 +100,13 @@ async def standings_of(
     connection: AsyncConnection | AsyncSession, user_id: UUID, site_id: UUID | None = None
 ) -> Mapping[UUID, Standing]:
     """What a user is at each site (or at one), by memberships that have not ended."""
+    # The primary contact's levels are not stored: they are the highest.
+    highest = sa.literal(UpdateLevel.UPDATE, Membership.manage_access.type)
     statement = sa.select(
-        Membership.site_id, Membership.role, Membership.manage_access, Membership.contact_updates
+        Membership.site_id,
+        Membership.role,
+        sa.func.coalesce(Membership.manage_access, highest),
+        sa.func.coalesce(Membership.contact_updates, highest),
     ).where(
         Membership.user_id == user_id,
         sa.or_(Membership.ends_at.is_(None), Membership.ends_at > sa.func.now()),
@@ -102,4 +114,4 @@ async def standings_of(
     if site_id is not None:
         statement = statement.where(Membership.site_id == site_id)
     rows = await connection.execute(statement)
-    return MappingProxyType({row.site_id: Standing(*row[1:]) for row in rows})
+    return MappingProxyType({site: Standing(role, access, contacts) for site, role, access, contacts in rows})

@@ -11,6 +11,7 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    InlineFragmentNode,
     OperationDefinitionNode,
     SelectionSetNode,
 )
@@ -48,8 +49,10 @@ class Ruler:
                 inner = Size(1, inner.fields + 1, inner.depth + 1)
             elif isinstance(node, FragmentSpreadNode):
                 inner = self._fragment(node.name.value)
-            else:
+            elif isinstance(node, InlineFragmentNode):
                 inner = self.measure(node.selection_set)
+            else:
+                continue
             own, fields, depth = own + inner.own, fields + inner.fields, max(depth, inner.depth)
         return Size(own, fields, depth)
 

@@ -79,6 +79,7 @@ SECONDARY = At(
 USER = At(message("a user of the site"), lambda at: at is not None and at.role is Role.USER)
 MEMBER = At(message("every member of the site"), lambda at: at is not None)
 STRANGER = At(message("everyone signed in who is not a member of the site"), lambda at: at is None)
+ACTIVE = At(message("only while access lasts"), lambda at: at is not None)
 ACCESS_VIEWER = At(
     message("a secondary contact with manage access VIEW or UPDATE"),
     _secondary("manage_access", UpdateLevel.VIEW),
@@ -118,10 +119,10 @@ RULES: dict[Action, tuple[Line, ...]] = {
     Action.SEE_CONTACTS: ((MEMBER,),),
     Action.SEE_CONTACT_DETAILS: ((PRIMARY,), (CONTACT_VIEWER,)),
     Action.CHANGE_CONTACTS: ((PRIMARY,), (CONTACT_MANAGER,)),
-    Action.SEE_MEMBERSHIP: ((PRIMARY,), (ACCESS_VIEWER,), (OWN,)),
+    Action.SEE_MEMBERSHIP: ((PRIMARY,), (ACCESS_VIEWER,), (OWN, ACTIVE)),
     Action.SEE_ACCESS_REQUEST: ((PRIMARY,), (ACCESS_VIEWER,), (OWN,)),
     Action.SEE_USERS: ((PRIMARY,), (ACCESS_VIEWER,)),
-    Action.SEE_HISTORY: ((PRIMARY,), (ACCESS_VIEWER,), (OWN,)),
+    Action.SEE_HISTORY: ((PRIMARY,), (ACCESS_VIEWER,), (OWN, ACTIVE)),
     Action.DECIDE_ACCESS_REQUEST: ((PRIMARY, NOT_OWN), (ACCESS_MANAGER, NOT_OWN)),
     Action.ADD_USER: ((PRIMARY,), (ACCESS_MANAGER,)),
     Action.UPDATE_MEMBERSHIP: ((PRIMARY, NOT_OWN, NOT_PRIMARY), (ACCESS_MANAGER, NOT_OWN, NOT_PRIMARY)),

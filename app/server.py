@@ -57,7 +57,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     if settings.development:
         routes += _explorer(settings)
     handlers = {HTTPException: _http_error, Exception: _unexpected}
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)  # type: ignore[arg-type]
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
 
 
 def verifier_of(settings: Settings) -> Verifier:

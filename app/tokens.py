@@ -1,20 +1,24 @@
 """Bearer tokens of people: JSON Web Tokens of one OpenID Connect issuer, checked by its published keys."""
 
+import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import httpx2
+import structlog
 from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import JWKRegistry, KeySet
+from joserfc.jws import JWSRegistry
 
 from app.config import Settings
 from app.contact_rules import check_email
 from app.errors import RequestError, unauthenticated
 from app.identity import Identity
 from app.language import preferred
-from app.rules import EMAIL_LENGTH, IBM_ID_LENGTH, NAME_LENGTH, Language, check_text
+from app.rules import EMAIL_LENGTH, IBM_ID_LENGTH, NAME_LENGTH, check_text
 
 LONGEST_TOKEN = 8192
 SUBJECT_LENGTH = 255
@@ -22,8 +26,21 @@ KEYS_LAST = 3600.0
 """Seconds after which the issuer's keys are fetched again, so that a withdrawn key is not trusted for ever."""
 KEYS_REST = 30.0
 """Seconds between two fetches, so that tokens with made-up key ids cannot make us flood the issuer."""
+FETCH_LASTS = 5.0
+"""Seconds the issuer has to answer."""
 LEEWAY = 30
 """Seconds by which the clocks of issuer and service may differ."""
+NEVER = float("-inf")
+UNANSWERED = (
+    httpx2.HTTPError,
+    httpx2.InvalidURL,
+    TimeoutError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+)
+log = structlog.get_logger()
 
 
 class Keys(Protocol):
@@ -45,34 +62,56 @@ class PublishedKeys:
     issuer: str
     jwks_url: str | None = None
     _known: KeySet | None = None
-    _fetched: float = field(default=float("-inf"))
+    _fetched: float = NEVER
+    _tried: float = NEVER
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def current(self) -> KeySet:
         """The keys as they are known. Raises SERVICE_UNAVAILABLE when the issuer never answered."""
-        if self._known is None or time.monotonic() - self._fetched > KEYS_LAST:
+        if self._known is None or self._are_old():
             await self._fetch()
-        assert self._known is not None
+        if self._known is None:
+            text = "The issuer of the tokens cannot be reached; try again."
+            raise RequestError("SERVICE_UNAVAILABLE", text)
         return self._known
+
+    def _are_old(self) -> bool:
+        # The keys we have are better than none: while the issuer fails, or keeps one request waiting, they do.
+        waiting = self._turn.locked() or not _passed(self._tried, KEYS_REST)
+        return _passed(self._fetched, KEYS_LAST) and not waiting
 
     async def newest(self) -> KeySet:
         """The keys after a token named an unknown one, which the issuer may have begun to use just now."""
-        if time.monotonic() - self._fetched > KEYS_REST:
+        if _passed(self._tried, KEYS_REST):
             await self._fetch()
         return await self.current()
 
     async def _fetch(self) -> None:
-        try:
-            async with httpx2.AsyncClient(timeout=5, follow_redirects=False) as client:
-                url = self.jwks_url or await self._discover(client)
-                response = await client.get(url)
-                self._known = KeySet.import_key_set(response.raise_for_status().json())
+        """Ask the issuer, once for all requests that wait for the answer."""
+        began = time.monotonic()
+        async with self._turn:
+            if self._tried >= began:
+                return
+            try:
+                async with asyncio.timeout(FETCH_LASTS), httpx2.AsyncClient(timeout=FETCH_LASTS) as client:
+                    self._known = await self._published(client)
                 self._fetched = time.monotonic()
-        except (httpx2.HTTPError, httpx2.InvalidURL, JoseError, ValueError, KeyError, TypeError) as error:
-            if self._known is None:
-                text = "The issuer of the tokens cannot be reached; try again."
-                raise RequestError("SERVICE_UNAVAILABLE", text) from error
-            # The keys we have are better than none; ask again, but not with every request.
-            self._fetched = time.monotonic() - KEYS_LAST + KEYS_REST
+            except UNANSWERED as error:
+                log.error(
+                    "the keys of the issuer could not be fetched", issuer=self.issuer, error=repr(error)
+                )
+            self._tried = time.monotonic()
+
+    async def _published(self, client: httpx2.AsyncClient) -> KeySet:
+        response = await client.get(self.jwks_url or await self._discover(client))
+        keys = []
+        for key in response.raise_for_status().json()["keys"]:
+            # An issuer may publish keys of other kinds beside those that we can read.
+            with suppress(JoseError, ValueError, KeyError, TypeError):
+                keys.append(JWKRegistry.import_key(key))
+        if not keys:
+            raise ValueError("the issuer publishes no key that can be read")
+        return KeySet(keys)
 
     async def _discover(self, client: httpx2.AsyncClient) -> str:
         response = await client.get(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
@@ -98,13 +137,8 @@ class Verifier:
         claims = await self._claims(token)
         settings = self.settings
         ibm_id = claims.get(settings.oidc_claim_ibm_id)
-        email = claims.get(settings.oidc_claim_email, ibm_id)
-        if (
-            not _is_text(claims["sub"], SUBJECT_LENGTH)
-            or not _is_text(ibm_id, IBM_ID_LENGTH)
-            or not _is_text(email, EMAIL_LENGTH)
-            or check_email(email)[1]
-        ):
+        email = _address(claims.get(settings.oidc_claim_email, ibm_id))
+        if not _is_text(claims["sub"], SUBJECT_LENGTH) or not _is_word(ibm_id) or email is None:
             raise unauthenticated("The token names no IBMid and e-mail address.")
         return Identity(
             issuer=self.issuer,
@@ -113,7 +147,7 @@ class Verifier:
             email=email,
             first_name=_name(claims.get(settings.oidc_claim_first_name)),
             last_name=_name(claims.get(settings.oidc_claim_last_name)),
-            language=preferred(str(claims.get("locale", ""))) or Language.EN,
+            language=preferred(str(claims.get("locale", ""))),
             client=_name(claims.get("azp") or claims.get("client_id")),
         )
 
@@ -132,15 +166,31 @@ class Verifier:
         return decoded.claims
 
     async def _decode(self, token: str) -> jwt.Token:
-        algorithms = self.settings.oidc_algorithms
+        # Header parameters that we do not know are not for us, unless they are marked as critical.
+        registry = JWSRegistry(algorithms=self.settings.oidc_algorithms, strict_check_header=False)
         try:
-            return jwt.decode(token, await self.keys.current(), algorithms=algorithms)
+            return jwt.decode(token, await self.keys.current(), registry=registry)
         except InvalidKeyIdError:
-            return jwt.decode(token, await self.keys.newest(), algorithms=algorithms)
+            return jwt.decode(token, await self.keys.newest(), registry=registry)
 
 
-def _is_text(value: Any, limit: int) -> bool:
+def _passed(moment: float, seconds: float) -> bool:
+    return time.monotonic() - moment > seconds
+
+
+def _is_text(value: Any, limit: int) -> TypeGuard[str]:
     return isinstance(value, str) and not list(check_text(value, limit))
+
+
+def _is_word(value: Any) -> TypeGuard[str]:
+    return _is_text(value, IBM_ID_LENGTH) and value.split() == [value]
+
+
+def _address(value: Any) -> str | None:
+    if not _is_text(value, EMAIL_LENGTH):
+        return None
+    address, faults = check_email(value)
+    return None if faults else address
 
 
 def _name(value: Any) -> str | None:

@@ -28,7 +28,8 @@ def newest_revision() -> str | None:
 
 
 async def current_revision(connection: AsyncConnection) -> str | None:
-    """The revision the database has; none when it was never migrated."""
+    """The revision the database has; none when it was never migrated, or every migration was taken back."""
     if await connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
         return None
-    return str(await connection.scalar(text("SELECT version_num FROM alembic_version")))
+    revision: str | None = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision

@@ -6,7 +6,7 @@ record) stands as triggers in the migrations.
 """
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -58,7 +58,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: sa.TIMESTAMP(timezone=True),
         str: sa.Text,
         list[ContactType]: ARRAY(_enum(ContactType)),

@@ -20,7 +20,6 @@ from graphql import (
     get_named_type,
     get_nullable_type,
     is_abstract_type,
-    is_composite_type,
     is_list_type,
 )
 from graphql.execution import get_argument_values, get_directive_values
@@ -59,23 +58,23 @@ class Shape:
         return (selected for selected in self.fields if selected.name == name)
 
 
-def collect(info: GraphQLResolveInfo) -> Selected:
+def collect(info: GraphQLResolveInfo[Any]) -> Selected:
     """The tree below the field that is being resolved."""
     return _selected(info, info.parent_type, str(info.path.key), info.field_nodes)
 
 
 def _selected(
-    info: GraphQLResolveInfo, parent: GraphQLObjectType, key: str, nodes: list[FieldNode]
+    info: GraphQLResolveInfo[Any], parent: GraphQLObjectType, key: str, nodes: list[FieldNode]
 ) -> Selected:
     name = nodes[0].name.value
     definition = info.schema.get_field(parent, name)
     assert definition is not None
     inner = get_named_type(definition.type)
-    types: list[GraphQLObjectType] = []
+    types: tuple[GraphQLObjectType, ...] = ()
     if is_abstract_type(inner):
-        types = list(info.schema.get_possible_types(inner))
-    elif is_composite_type(inner) and not name.startswith("__"):
-        types = [inner]
+        types = tuple(info.schema.get_possible_types(inner))
+    elif isinstance(inner, GraphQLObjectType):
+        types = (inner,)
     return Selected(
         key=key,
         name=name,
@@ -86,7 +85,7 @@ def _selected(
     )
 
 
-def _shape(info: GraphQLResolveInfo, kind: GraphQLObjectType, parents: list[FieldNode]) -> Shape:
+def _shape(info: GraphQLResolveInfo[Any], kind: GraphQLObjectType, parents: list[FieldNode]) -> Shape:
     grouped: dict[str, list[FieldNode]] = {}
     seen: set[str] = set()
     for parent in parents:
@@ -96,7 +95,7 @@ def _shape(info: GraphQLResolveInfo, kind: GraphQLObjectType, parents: list[Fiel
 
 
 def _gather(
-    info: GraphQLResolveInfo,
+    info: GraphQLResolveInfo[Any],
     kind: GraphQLObjectType,
     selections: SelectionSetNode,
     grouped: dict[str, list[FieldNode]],
@@ -117,7 +116,7 @@ def _gather(
                 _gather(info, kind, fragment.selection_set, grouped, seen)
 
 
-def _included(info: GraphQLResolveInfo, node: Any) -> bool:
+def _included(info: GraphQLResolveInfo[Any], node: Any) -> bool:
     if not node.directives:
         return True
     skip = get_directive_values(GraphQLSkipDirective, node, info.variable_values)
@@ -125,7 +124,7 @@ def _included(info: GraphQLResolveInfo, node: Any) -> bool:
     return not (skip and skip["if"]) and not (include and not include["if"])
 
 
-def _applies(info: GraphQLResolveInfo, kind: GraphQLObjectType, condition: Any) -> bool:
+def _applies(info: GraphQLResolveInfo[Any], kind: GraphQLObjectType, condition: Any) -> bool:
     if condition is None or condition.name.value == kind.name:
         return True
     named = info.schema.get_type(condition.name.value)

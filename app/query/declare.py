@@ -69,7 +69,7 @@ class Paged(Relation):
         chosen = arguments.get("orderBy") or {}
         field = chosen["field"].name if chosen else next(iter(self.orders))
         descending = bool(chosen) and chosen["direction"].name == "DESC"
-        return [self.orders[field], getattr(self.model, "id")], descending
+        return [self.orders[field], self.model.__table__.c.id], descending
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,12 @@ SORT = "#sort"
 """Labels beginning with this hold the values a row is sorted by, as text."""
 
 
+def asked_size(arguments: Mapping[str, Any]) -> int:
+    """How many rows the arguments of a connection ask for."""
+    given = (arguments.get("first"), arguments.get("last"))
+    return next((size for size in given if size is not None), DEFAULT_SIZE)
+
+
 @dataclass(frozen=True)
 class Page:
     """A page of a list: `size` rows beyond `cursor`, read `backwards` from the end when `last` was given."""
@@ -34,7 +40,7 @@ class Page:
         first, last = arguments.get("first"), arguments.get("last")
         if first is not None and last is not None:
             raise bad_input("Give first or last, not both.")
-        size = next((given for given in (first, last) if given is not None), DEFAULT_SIZE)
+        size = asked_size(arguments)
         if not 0 <= size <= MAXIMUM_SIZE:
             raise bad_input(f"A page has at most {MAXIMUM_SIZE} rows and at least 0.")
         of = fingerprint(name, arguments.get("filter"), arguments.get("orderBy"))

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -32,7 +33,7 @@ async def preview(context: Context, input: AddUserPreviewInput) -> dict[str, Any
     }
 
 
-def _person_at(site_id: Any, ibm_id: str) -> sa.Select[Any]:
+def _person_at(site_id: UUID, ibm_id: str) -> sa.Select[str, UUID, UUID]:
     membership = sa.and_(Membership.user_id == User.id, Membership.site_id == site_id)
     request = sa.and_(
         AccessRequest.requester_id == User.id,

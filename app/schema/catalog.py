@@ -6,7 +6,8 @@ import strawberry
 
 from app.language import translate
 from app.query.declare import Value, reads
-from app.rules import CATALOG, LEVEL_LABELS, Language, Privilege, Role
+from app.rules import CATALOG, LEVEL_LABELS, Privilege
+from app.schema.enums import Language, Role
 
 Labelled = Annotated[
     Language | None, strawberry.argument(description="In which language; that of the request by default.")

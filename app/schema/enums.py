@@ -1,19 +1,47 @@
-"""The enums of the schema: those of the rules with a description for every value, and those of orders."""
+"""The enums of the schema: those of the rules with a description for every value, and those of orders.
+
+The schema takes all enums from here, so that none is used before it is described.
+"""
 
 from enum import Enum
 from typing import Any
 
 import strawberry
 
-from app import rules
 from app.errors import Code
+from app.rules import (
+    AccessRequestState,
+    ContactType,
+    DenialReason,
+    Language,
+    OverviewLevel,
+    PurchaseAndDownloadLevel,
+    Role,
+    UpdateLevel,
+    ViewLevel,
+)
+
+__all__ = [
+    "AccessRequestOrderField",
+    "AccessRequestState",
+    "Code",
+    "ContactType",
+    "DenialReason",
+    "Language",
+    "MembershipOrderField",
+    "OrderDirection",
+    "OverviewLevel",
+    "PurchaseAndDownloadLevel",
+    "Role",
+    "UpdateLevel",
+    "ViewLevel",
+]
 
 
-def _described(kind: type[Enum], description: str, values: dict[str, str]) -> Any:
-    made = strawberry.enum(kind, description=description)
-    for value in made.__strawberry_definition__.values:  # type: ignore[attr-defined]
+def _described(kind: type[Enum], description: str, values: dict[str, str]) -> None:
+    made: Any = strawberry.enum(kind, description=description)
+    for value in made.__strawberry_definition__.values:
         value.description = values[value.name]
-    return made
 
 
 class OrderDirection(Enum):
@@ -40,12 +68,12 @@ class AccessRequestOrderField(Enum):
 
 _NONE = "No use of the application."
 _described(
-    rules.Language,
+    Language,
     "A language the service speaks.",
     {"EN": "English.", "FR": "French."},
 )
 _described(
-    rules.Role,
+    Role,
     "What a member is at a site.",
     {
         "PRIMARY_CONTACT": "The one who holds every privilege and hands out the others. Exactly one per site; "
@@ -56,7 +84,7 @@ _described(
     },
 )
 _described(
-    rules.PurchaseAndDownloadLevel,
+    PurchaseAndDownloadLevel,
     "Levels of the application purchase and download; a later one includes the earlier ones.",
     {
         "NONE": _NONE,
@@ -67,22 +95,22 @@ _described(
     },
 )
 _described(
-    rules.ViewLevel,
+    ViewLevel,
     "Levels of an application that can only be looked at.",
     {"NONE": _NONE, "VIEW": "Look at it."},
 )
 _described(
-    rules.UpdateLevel,
+    UpdateLevel,
     "Levels of an application that can be looked at and changed; a later one includes the earlier ones.",
     {"NONE": _NONE, "VIEW": "Look at it.", "UPDATE": "Look at it and change it."},
 )
 _described(
-    rules.OverviewLevel,
+    OverviewLevel,
     "The one level of the contact update overview, which every member holds.",
     {"VIEW": "Look at it."},
 )
 _described(
-    rules.AccessRequestState,
+    AccessRequestState,
     "Where an access request stands. A closed request is never reopened; asking again makes a new one.",
     {
         "PENDING": "Waits for a decision.",
@@ -93,7 +121,7 @@ _described(
     },
 )
 _described(
-    rules.DenialReason,
+    DenialReason,
     "Why access was denied.",
     {
         "UNKNOWN_REQUESTER": "Nobody at the site knows the requester.",
@@ -102,7 +130,7 @@ _described(
     },
 )
 _described(
-    rules.ContactType,
+    ContactType,
     "What a person is contact for.",
     {
         "PRIMARY": "The site's primary contact record; exactly one contact of a site has it, and stands in for "
@@ -132,8 +160,8 @@ _described(
         "REQUESTER_NAME": "The requester's last name, then first name.",
     },
 )
-ErrorCode = strawberry.enum(
+strawberry.enum(
     Code, name="UserErrorCode", description="Stable code of a refusal, for programs; people read `message`."
 )
-for _value in ErrorCode.__strawberry_definition__.values:  # type: ignore[attr-defined]
-    _value.description = f"Says: “{_value.value.value if isinstance(_value.value, Enum) else _value.value}”"
+for _value in Code.__strawberry_definition__.values:  # type: ignore[attr-defined]
+    _value.description = f"Says: “{Code[_value.name].value}”"

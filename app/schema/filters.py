@@ -45,7 +45,7 @@ def one_site(arguments: Arguments, caller: Any) -> Conditions:
         raise bad_input("Give either id or number.")
     if site_id is not None:
         return [Site.id == key_of(site_id, "site")]
-    return [Site.number == site_number(number)] if is_searchable(number) else [sa.false()]
+    return [Site.number == site_number(str(number)) if is_searchable(str(number)) else sa.false()]
 
 
 def memberships(arguments: Arguments, caller: Any) -> Conditions:
@@ -88,26 +88,31 @@ def access_requests(arguments: Arguments, caller: Any) -> Conditions:
     return [] if states is None else [AccessRequest.current_state.in_(states)]
 
 
+def holds(kind: ContactType) -> sa.ColumnElement[bool]:
+    """The contact has this type."""
+    return sa.literal(kind, Contact.types.type.item_type) == sa.any_(Contact.types)
+
+
 def contacts(arguments: Arguments, caller: Any) -> Conditions:
     """The contacts that hold a type, or all."""
     wanted = arguments.get("type")
-    return [] if wanted is None else [Contact.types.any(wanted)]
+    return [] if wanted is None else [holds(wanted)]
 
 
 def contact_for(arguments: Arguments, caller: Any) -> Conditions:
     """Whoever holds the type, and the primary contact record, which stands in for them."""
-    return [Contact.types.overlap([arguments["type"], ContactType.PRIMARY])]
+    return [sa.or_(holds(arguments["type"]), holds(ContactType.PRIMARY))]
 
 
 def holder_first(arguments: Arguments) -> list[Any]:
     """The holder before the one who stands in, and of several the one written first."""
-    return [sa.not_(Contact.types.any(arguments["type"])), Contact.created_at, Contact.id]
+    return [sa.not_(holds(arguments["type"])), Contact.created_at, Contact.id]
 
 
 def primary_first(arguments: Arguments) -> list[Any]:
     """The primary contact record, then the others by name."""
     return [
-        sa.not_(Contact.types.any(ContactType.PRIMARY)),
+        sa.not_(holds(ContactType.PRIMARY)),
         sa.func.lower(Contact.last_name),
         sa.func.lower(Contact.first_name),
         Contact.id,

@@ -1,24 +1,15 @@
-"""The inputs of mutations and the filters and orders of lists, as plain values. A leaf: resolvers import it."""
+"""The inputs of mutations, as plain values. A leaf: resolvers import it."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import strawberry
 
-from app.rules import (
-    PRIVILEGES,
-    ContactType,
-    DenialReason,
-    AccessRequestState,
-    Level,
-    PurchaseAndDownloadLevel,
-    Role,
-    UpdateLevel,
-    ViewLevel,
-)
-from app.schema.enums import AccessRequestOrderField, MembershipOrderField, OrderDirection
+from app.rules import PRIVILEGES, Level
+from app.schema.enums import ContactType, DenialReason, PurchaseAndDownloadLevel, Role, UpdateLevel, ViewLevel
 
 
-def _field(description: str, **options: Any) -> Any:
+def described(description: str, **options: Any) -> Any:
+    """A field of an input."""
     return strawberry.field(description=description, **options)
 
 
@@ -28,13 +19,13 @@ def _field(description: str, **options: Any) -> Any:
 class AccountManagementPrivilegesInput:
     """Levels of account management."""
 
-    manage_access: UpdateLevel | None = _field(
+    manage_access: UpdateLevel | None = described(
         "Manage users and access requests. Above NONE for secondary contacts only.", default=None
     )
-    contact_updates: UpdateLevel | None = _field(
+    contact_updates: UpdateLevel | None = described(
         "See and change contacts. Above NONE for secondary contacts only.", default=None
     )
-    account_documents: ViewLevel | None = _field("Documents of the account.", default=None)
+    account_documents: ViewLevel | None = described("Documents of the account.", default=None)
 
 
 @strawberry.input(
@@ -43,13 +34,15 @@ class AccountManagementPrivilegesInput:
 class PrivilegesInput:
     """Levels by application."""
 
-    purchase_and_download: PurchaseAndDownloadLevel | None = _field("Purchase and download.", default=None)
-    reporting: ViewLevel | None = _field("Reporting.", default=None)
-    entitlement_inventory: UpdateLevel | None = _field(
+    purchase_and_download: PurchaseAndDownloadLevel | None = described("Purchase and download.", default=None)
+    reporting: ViewLevel | None = described("Reporting.", default=None)
+    entitlement_inventory: UpdateLevel | None = described(
         "Entitlements: inventory and deployments.", default=None
     )
-    entitlement_allocations: UpdateLevel | None = _field("Entitlement allocations.", default=None)
-    account_management: AccountManagementPrivilegesInput | None = _field("Account management.", default=None)
+    entitlement_allocations: UpdateLevel | None = described("Entitlement allocations.", default=None)
+    account_management: AccountManagementPrivilegesInput | None = described(
+        "Account management.", default=None
+    )
 
 
 def levels(given: PrivilegesInput | None) -> dict[str, Level]:
@@ -66,11 +59,11 @@ def levels(given: PrivilegesInput | None) -> dict[str, Level]:
 class RequestAccessInput:
     """Asks for access."""
 
-    site_number: str = _field(
+    site_number: str = described(
         "The number of the site, as people type it. The answer does not tell whether it exists."
     )
-    justification: str | None = _field("Why access is needed; up to 2,000 characters.", default=None)
-    privileges: PrivilegesInput | None = _field(
+    justification: str | None = described("Why access is needed; up to 2,000 characters.", default=None)
+    privileges: PrivilegesInput | None = described(
         "The levels that are wished for; the approver decides.", default=None
     )
 
@@ -79,19 +72,19 @@ class RequestAccessInput:
 class WithdrawAccessRequestInput:
     """Takes a request back."""
 
-    access_request_id: strawberry.ID = _field("The pending request.")
+    access_request_id: strawberry.ID = described("The pending request.")
 
 
 @strawberry.input(description="Grants an access request.")
 class GrantAccessRequestInput:
     """Grants a request."""
 
-    access_request_id: strawberry.ID = _field("The pending request.")
-    role: Role = _field("SECONDARY_CONTACT or USER.")
-    privileges: PrivilegesInput | None = _field(
+    access_request_id: strawberry.ID = described("The pending request.")
+    role: Role = described("SECONDARY_CONTACT or USER.")
+    privileges: PrivilegesInput | None = described(
         "The levels the new member gets; the rest is NONE.", default=None
     )
-    justification: str | None = _field(
+    justification: str | None = described(
         "Why access is given, where the requester gave no reason or the approver has more to say; both are kept. "
         "Up to 2,000 characters.",
         default=None,
@@ -102,21 +95,21 @@ class GrantAccessRequestInput:
 class DenyAccessRequestInput:
     """Denies a request."""
 
-    access_request_id: strawberry.ID = _field("The pending request.")
-    reason: DenialReason = _field("Why; the requester is told.")
+    access_request_id: strawberry.ID = described("The pending request.")
+    reason: DenialReason = described("Why; the requester is told.")
 
 
 @strawberry.input(description="Gives a person access without waiting for a request.")
 class AddUserInput:
     """Adds a user."""
 
-    site_id: strawberry.ID = _field("The site.")
-    ibm_id: str = _field("The person's IBMid, in any case.")
-    email: str = _field("The person's e-mail address; mostly the same as the IBMid.")
-    confirmed: bool = _field("That the caller has made sure this is the right person; must be true.")
-    justification: str = _field("Why access is given; up to 2,000 characters.")
-    role: Role = _field("SECONDARY_CONTACT or USER.")
-    privileges: PrivilegesInput | None = _field(
+    site_id: strawberry.ID = described("The site.")
+    ibm_id: str = described("The person's IBMid, in any case.")
+    email: str = described("The person's e-mail address; mostly the same as the IBMid.")
+    confirmed: bool = described("That the caller has made sure this is the right person; must be true.")
+    justification: str = described("Why access is given; up to 2,000 characters.")
+    role: Role = described("SECONDARY_CONTACT or USER.")
+    privileges: PrivilegesInput | None = described(
         "The levels the new member gets; the rest is NONE.", default=None
     )
 
@@ -125,24 +118,24 @@ class AddUserInput:
 class AddUserPreviewInput:
     """Looks a person up."""
 
-    site_id: strawberry.ID = _field("The site.")
-    ibm_id: str = _field("The person's IBMid, in any case.")
+    site_id: strawberry.ID = described("The site.")
+    ibm_id: str = described("The person's IBMid, in any case.")
 
 
 @strawberry.input(description="Changes what a member is and may use.")
 class UpdateMembershipInput:
     """Changes a membership."""
 
-    membership_id: strawberry.ID = _field("The membership.")
-    role: Role | None = _field(
+    membership_id: strawberry.ID = described("The membership.")
+    role: Role | None = described(
         "SECONDARY_CONTACT or USER; stays as it is when left out. Making a secondary contact a user needs manage "
         "access and contact updates at NONE in the same input.",
         default=None,
     )
-    privileges: PrivilegesInput | None = _field(
+    privileges: PrivilegesInput | None = described(
         "The levels to change; the rest stays as it is.", default=None
     )
-    justification: str | None = _field(
+    justification: str | None = described(
         "Why; replaces the one that is kept. Up to 2,000 characters.", default=None
     )
 
@@ -151,54 +144,55 @@ class UpdateMembershipInput:
 class RemoveMembershipInput:
     """Removes a membership."""
 
-    membership_id: strawberry.ID = _field("The membership.")
-    reason: str | None = _field("Why, for the history; up to 2,000 characters.", default=None)
+    membership_id: strawberry.ID = described("The membership.")
+    reason: str | None = described("Why, for the history; up to 2,000 characters.", default=None)
 
 
 @strawberry.input(description="Gives up one's own access.")
 class LeaveSiteInput:
     """Leaves a site."""
 
-    site_id: strawberry.ID = _field("The site.")
+    site_id: strawberry.ID = described("The site.")
 
 
 @strawberry.input(
-    description="What is known of a contact. Every field is checked after the rules of the country; all faults come back at once."
+    description="What is known of a contact. Every field is checked after the rules of the country; all faults come "
+    "back at once."
 )
 class ContactFieldsInput:
     """The form of a contact."""
 
-    first_name: str = _field("First name; up to 100 characters.")
-    last_name: str = _field("Last name; up to 100 characters.")
-    phone: str = _field(
+    first_name: str = described("First name; up to 100 characters.")
+    last_name: str = described("Last name; up to 100 characters.")
+    phone: str = described(
         "Telephone number, as dialled in the country or with + in front; kept in the form +33…."
     )
-    email: str = _field("E-mail address. Independent of the addresses for eNotifications.")
-    address: str = _field("Street and number; up to 200 characters.")
-    city: str = _field("City; up to 100 characters.")
-    state_or_province: str | None = _field(
+    email: str = described("E-mail address. Independent of the addresses for eNotifications.")
+    address: str = described("Street and number; up to 200 characters.")
+    city: str = described("City; up to 100 characters.")
+    state_or_province: str | None = described(
         "State or province, by name or code; required exactly where addresses of the country need one.",
         default=None,
     )
-    postal_code: str | None = _field(
+    postal_code: str | None = described(
         "Postal code; required exactly where addresses of the country need one.", default=None
     )
-    country: str = _field("Country, two letters after ISO 3166-1, such as FR.")
-    types: list[ContactType] = _field("What the person is contact for; at least one.")
+    country: str = described("Country, two letters after ISO 3166-1, such as FR.")
+    types: list[ContactType] = described("What the person is contact for; at least one.")
 
 
 @strawberry.input(description="Writes a new contact.")
 class CreateContactInput(ContactFieldsInput):
     """Creates a contact."""
 
-    site_id: strawberry.ID = _field("The site.")
+    site_id: strawberry.ID = described("The site.")
 
 
 @strawberry.input(description="A contact as it shall be.")
 class UpdateContactInput(ContactFieldsInput):
     """Updates a contact."""
 
-    contact_id: strawberry.ID = _field("The contact.")
+    contact_id: strawberry.ID = described("The contact.")
 
 
 @strawberry.input(
@@ -207,56 +201,12 @@ class UpdateContactInput(ContactFieldsInput):
 class UpdateContactsInput:
     """Updates contacts."""
 
-    site_id: strawberry.ID = _field("The site.")
-    contacts: list[UpdateContactInput] = _field("Up to 100 contacts of the site, each once.")
+    site_id: strawberry.ID = described("The site.")
+    contacts: list[UpdateContactInput] = described("Up to 100 contacts of the site, each once.")
 
 
 @strawberry.input(description="Deletes a contact.")
 class DeleteContactInput:
     """Deletes a contact."""
 
-    contact_id: strawberry.ID = _field("The contact; not the one with the type PRIMARY.")
-
-
-@strawberry.input(description="Which memberships to list; all given conditions hold.")
-class MembershipFilter:
-    """Which memberships."""
-
-    roles: list[Role] | None = _field("Has one of these roles.", default=None)
-    text: str | None = _field(
-        "Name, e-mail address or IBMid contains this, without regard to case and accents.", default=None
-    )
-    privileges_at_least: PrivilegesInput | None = _field("Holds at least these levels.", default=None)
-
-
-@strawberry.input(description="How memberships are sorted.")
-class MembershipOrder:
-    """How memberships are sorted."""
-
-    field: MembershipOrderField = _field("By what.")
-    direction: OrderDirection = _field("Which way.", default=OrderDirection.ASC)
-
-
-@strawberry.input(description="Which access requests to list; all given conditions hold.")
-class AccessRequestFilter:
-    """Which requests."""
-
-    states: list[AccessRequestState] | None = _field("Is in one of these states.", default=None)
-
-
-@strawberry.input(description="How access requests are sorted.")
-class AccessRequestOrder:
-    """How requests are sorted."""
-
-    field: AccessRequestOrderField = _field("By what.")
-    direction: OrderDirection = _field("Which way.", default=OrderDirection.ASC)
-
-
-First = Annotated[
-    int | None, strawberry.argument(description="How many from the beginning: 20 by default, at most 100.")
-]
-After = Annotated[str | None, strawberry.argument(description="Only what comes after this cursor.")]
-Last = Annotated[
-    int | None, strawberry.argument(description="How many from the end; not together with first.")
-]
-Before = Annotated[str | None, strawberry.argument(description="Only what comes before this cursor.")]
+    contact_id: strawberry.ID = described("The contact; not the one with the type PRIMARY.")

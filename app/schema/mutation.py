@@ -28,7 +28,7 @@ async def write(info: Info, act: Act, input: Any) -> Any:
     context: Context = info.context
     try:
         async with context.transaction() as transaction:
-            values = {"errors": []} | await act(transaction, input)
+            values: dict[str, Any] = {"errors": []} | await act(transaction, input)
     except UserError as error:
         values = {"errors": [_described(fault, context) for fault in error.faults]}
     return await context.read_back(collect(info._raw_info), values)

@@ -5,9 +5,9 @@ from typing import Any
 import strawberry
 
 from app.db import models as m
-from app.errors import Code
 from app.query.declare import Relation, Value, reads
 from app.query.ids import write_id
+from app.schema.enums import Code
 from app.schema.types import AccessRequest, Contact, Membership, Site
 
 

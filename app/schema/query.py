@@ -13,7 +13,8 @@ from app.resolvers.preview import preview
 from app.schema import filters
 from app.schema.catalog import PrivilegeCatalog
 from app.schema.inputs import AddUserPreviewInput
-from app.schema.types import AddUserPreview, Node, Site, Viewer
+from app.schema.lists import Node
+from app.schema.types import AddUserPreview, Site, Viewer
 
 PUBLIC = {"viewer", "privilegeCatalog"}
 """What anonymous callers may ask."""
@@ -73,4 +74,4 @@ class Query:
     async def add_user_preview(self, info: Info, input: AddUserPreviewInput) -> AddUserPreview | None:
         """Look a person up."""
         values = await preview(info.context, input)
-        return values and await info.context.read_back(collect(info._raw_info), values)
+        return await info.context.read_back(collect(info._raw_info), values) if values else None

@@ -1,5 +1,6 @@
 """The schema, put together: Strawberry's definition, with the declared fields read by the read engine."""
 
+from datetime import datetime
 from typing import Any
 
 import strawberry
@@ -8,8 +9,12 @@ from graphql import (
     GraphQLObjectType,
     GraphQLResolveInfo,
     GraphQLSchema,
+    build_ast_schema,
+    lexicographic_sort_schema,
+    parse,
     print_schema,
 )
+from strawberry.schema.config import StrawberryConfig
 
 from app.errors import unauthenticated
 from app.query.collect import collect, declaration_of
@@ -19,11 +24,20 @@ from app.schema.payloads import ERROR_TYPES
 from app.schema.query import PUBLIC, Query
 from app.schema.types import AccessRequest, Contact, Membership, User
 
+DATE_TIME = strawberry.scalar(
+    name="DateTime",
+    description="A moment after ISO 8601, in UTC, such as 2026-03-01T09:30:00+00:00.",
+    serialize=datetime.isoformat,
+    parse_value=datetime.fromisoformat,
+    specified_by_url="https://scalars.graphql.org/andimarek/date-time",
+)
+
 
 def build_schema() -> GraphQLSchema:
     """The executable schema. Raises when a field says neither what it reads nor how it resolves."""
     types = [User, Membership, Contact, AccessRequest, *ERROR_TYPES]
-    schema: GraphQLSchema = strawberry.Schema(Query, Mutation, types=types)._schema
+    config = StrawberryConfig(scalar_map={datetime: DATE_TIME})
+    schema: GraphQLSchema = strawberry.Schema(Query, Mutation, types=types, config=config)._schema
     for kind in schema.type_map.values():
         if isinstance(kind, GraphQLInterfaceType):
             kind.resolve_type = _type_name
@@ -42,20 +56,20 @@ def _attach(kind: GraphQLObjectType, is_root: bool) -> None:
             field.resolve = _by_key
 
 
-async def _read(_source: Any, info: GraphQLResolveInfo, **_arguments: Any) -> Any:
+async def _read(_source: Any, info: GraphQLResolveInfo[Any], **_arguments: Any) -> Any:
     if info.context.actor.user_id is None and info.field_name not in PUBLIC:
         raise unauthenticated("Sign in: send a bearer token in the Authorization header.")
     return await info.context.read(collect(info))
 
 
-def _by_key(source: Any, info: GraphQLResolveInfo, **_arguments: Any) -> Any:
+def _by_key(source: Any, info: GraphQLResolveInfo[Any], **_arguments: Any) -> Any:
     return source[info.path.key]
 
 
-def _type_name(value: Any, _info: GraphQLResolveInfo, _interface: Any) -> str:
+def _type_name(value: Any, _info: GraphQLResolveInfo[Any], _interface: Any) -> str:
     return str(value[TYPE])
 
 
 def sdl(schema: GraphQLSchema) -> str:
-    """The schema as partners read it."""
-    return print_schema(schema) + "\n"
+    """The schema as partners read it; sorted, so that moving code about does not show as a change of the API."""
+    return print_schema(lexicographic_sort_schema(build_ast_schema(parse(print_schema(schema))))) + "\n"

@@ -1,7 +1,7 @@
 """The object types of the schema. Each says what it reads; nothing here runs a query."""
 
 from datetime import datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any
 
 import sqlalchemy as sa
 import strawberry
@@ -10,86 +10,29 @@ from app.db import models as m
 from app.policy import Action, allowed
 from app.query.declare import Column, Group, Paged, Relation, Value, reads
 from app.query.ids import write_id
-from app.rules import (
-    SECONDARY_CONTACT_SEATS,
-    AccessRequestState,
-    ContactType,
-    DenialReason,
-    Language,
-    OverviewLevel,
-    PurchaseAndDownloadLevel,
-    Role,
-    UpdateLevel,
-    ViewLevel,
-)
+from app.rules import SECONDARY_CONTACT_SEATS
 from app.schema import filters
-from app.schema.inputs import (
-    AccessRequestFilter,
-    AccessRequestOrder,
+from app.schema.arguments import (
+    AccessRequestsBy,
     After,
     Before,
     First,
     Last,
-    MembershipFilter,
-    MembershipOrder,
+    Matter,
+    MembershipsBy,
+    WhichAccessRequests,
+    WhichMemberships,
+    WithType,
 )
-
-T = TypeVar("T")
+from app.schema.enums import AccessRequestState, ContactType, DenialReason, Language, Role
+from app.schema.lists import Connection, Node
+from app.schema.privileges import PrivilegeSet, RequestedPrivileges
 
 
 def _id(kind: str, column: Any) -> Any:
     return reads(
         Column(column, lambda key: write_id(kind, key)), "Opaque id, unique among all things of the service."
     )
-
-
-def _argument(kind: Any, description: str) -> Any:
-    return Annotated[kind, strawberry.argument(description=description)]
-
-
-@strawberry.interface(description="Anything with an id that can be read again by it.")
-class Node:
-    """Anything with an id."""
-
-    id: strawberry.ID = strawberry.field(description="Opaque id, unique among all things of the service.")
-
-
-@strawberry.type(description="Where a page of a list stands in the list.")
-class PageInfo:
-    """Where a page stands."""
-
-    has_next_page: bool = strawberry.field(description="Whether more follows, when reading forward.")
-    has_previous_page: bool = strawberry.field(
-        description="Whether more comes before, when reading backward."
-    )
-    start_cursor: str | None = strawberry.field(description="Cursor of the first row of the page.")
-    end_cursor: str | None = strawberry.field(description="Cursor of the last row of the page.")
-
-
-@strawberry.type(description="A row of a list, with its place.")
-class Edge(Generic[T]):
-    """A row with its place."""
-
-    cursor: str = strawberry.field(description="The row's place in this list, with this order and filter.")
-    node: T = strawberry.field(description="The row.")
-
-
-@strawberry.type(description="A page of a list.")
-class Connection(Generic[T]):
-    """A page of a list."""
-
-    edges: list[Edge[T]] = strawberry.field(description="The rows, each with its cursor.")
-    nodes: list[T] = strawberry.field(description="The rows.")
-    page_info: PageInfo = strawberry.field(description="Where the page stands in the list.")
-    total_count: int = strawberry.field(description="How many rows the whole list has with this filter.")
-
-
-def _level(name: str, description: str) -> Any:
-    return reads(Column(filters.held(name)), description)
-
-
-def _wish(name: str, description: str) -> Any:
-    return reads(Column(getattr(m.AccessRequest, name)), description)
 
 
 MEMBERSHIP_ORDERS = {
@@ -120,60 +63,6 @@ def _access_requests(local: str, on: str) -> Paged:
         orders=ACCESS_REQUEST_ORDERS,
         joins=((m.User, m.User.id == m.AccessRequest.requester_id),),
     )
-
-
-@strawberry.type(description="Levels of account management that a member holds.")
-class AccountManagementPrivileges:
-    """Account management."""
-
-    manage_access: UpdateLevel = _level("manage_access", "Manage users and access requests.")
-    contact_updates: UpdateLevel = _level("contact_updates", "See and change contacts.")
-    contact_update_overview: OverviewLevel = reads(
-        Value(lambda *_: OverviewLevel.VIEW),
-        "See the overview of the contacts; always VIEW, for every member.",
-    )
-    account_documents: ViewLevel = _level("account_documents", "Documents of the account.")
-
-
-@strawberry.type(
-    description="What a member may use. The primary contact holds the highest level of everything."
-)
-class PrivilegeSet:
-    """What a member may use."""
-
-    purchase_and_download: PurchaseAndDownloadLevel = _level(
-        "purchase_and_download", "Purchase and download."
-    )
-    reporting: ViewLevel = _level("reporting", "Reporting.")
-    entitlement_inventory: UpdateLevel = _level(
-        "entitlement_inventory", "Entitlements: inventory and deployments."
-    )
-    entitlement_allocations: UpdateLevel = _level("entitlement_allocations", "Entitlement allocations.")
-    account_management: AccountManagementPrivileges = reads(Group(), "Account management.")
-
-
-@strawberry.type(description="Levels of account management that a requester wishes for.")
-class RequestedAccountManagementPrivileges:
-    """Wished account management."""
-
-    manage_access: UpdateLevel | None = _wish("manage_access", "Manage users and access requests.")
-    contact_updates: UpdateLevel | None = _wish("contact_updates", "See and change contacts.")
-    account_documents: ViewLevel | None = _wish("account_documents", "Documents of the account.")
-
-
-@strawberry.type(description="Levels that a requester wishes for; null where nothing was said.")
-class RequestedPrivileges:
-    """Wished levels."""
-
-    purchase_and_download: PurchaseAndDownloadLevel | None = _wish(
-        "purchase_and_download", "Purchase and download."
-    )
-    reporting: ViewLevel | None = _wish("reporting", "Reporting.")
-    entitlement_inventory: UpdateLevel | None = _wish(
-        "entitlement_inventory", "Entitlements: inventory and deployments."
-    )
-    entitlement_allocations: UpdateLevel | None = _wish("entitlement_allocations", "Entitlement allocations.")
-    account_management: RequestedAccountManagementPrivileges = reads(Group(), "Account management.")
 
 
 @strawberry.type(
@@ -212,7 +101,7 @@ class Membership(Node):
     created_at: datetime = reads(Column(m.Membership.created_at), "When access was given.")
     user: User | None = reads(Relation(m.User, on="id", local="user_id"), "Who has access.")
     site: Annotated["Site", strawberry.lazy("app.schema.types")] | None = reads(
-        Relation(m.Site, on="id", local="site_id"), "To which site; null once access has ended."
+        Relation(m.Site, on="id", local="site_id"), "To which site."
     )
 
 
@@ -311,8 +200,8 @@ class Site(Node):
     )
     def memberships(
         self,
-        filter: _argument(MembershipFilter | None, "Which ones; all by default.") = None,
-        order_by: _argument(MembershipOrder | None, "In which order; by name by default.") = None,
+        filter: WhichMemberships = None,
+        order_by: MembershipsBy = None,
         first: First = None,
         after: After = None,
         last: Last = None,
@@ -326,8 +215,8 @@ class Site(Node):
     )
     def access_requests(
         self,
-        filter: _argument(AccessRequestFilter | None, "Which ones; all by default.") = None,
-        order_by: _argument(AccessRequestOrder | None, "In which order; oldest first by default.") = None,
+        filter: WhichAccessRequests = None,
+        order_by: AccessRequestsBy = None,
         first: First = None,
         after: After = None,
         last: Last = None,
@@ -339,16 +228,14 @@ class Site(Node):
         "The contacts of the site, the primary contact record first.",
         Action.SEE_CONTACTS,
     )
-    def contacts(
-        self, type: _argument(ContactType | None, "Only those who hold this type.") = None
-    ) -> list[Contact]: ...
+    def contacts(self, type: WithType = None) -> list[Contact]: ...
 
     @reads(
         Relation(m.Contact, on="site_id", local="id", where=filters.contact_for, order=filters.holder_first),
         "Whom to address for a type: the first who holds it, or else the primary contact record.",
         Action.SEE_CONTACTS,
     )
-    def contact_for(self, type: _argument(ContactType, "The matter.")) -> Contact | None: ...
+    def contact_for(self, type: Matter) -> Contact | None: ...
 
 
 @strawberry.type(description="The person who calls.")
@@ -357,11 +244,11 @@ class Viewer:
 
     user: User | None = reads(Relation(m.User, on="id", local="user_id"), "The caller as a person.")
 
-    @reads(_memberships("user_id", "user_id"), "The caller's memberships, also those that have ended.")
+    @reads(_memberships("user_id", "user_id"), "The caller's memberships, as long as they last.")
     def memberships(
         self,
-        filter: _argument(MembershipFilter | None, "Which ones; all by default.") = None,
-        order_by: _argument(MembershipOrder | None, "In which order.") = None,
+        filter: WhichMemberships = None,
+        order_by: MembershipsBy = None,
         first: First = None,
         after: After = None,
         last: Last = None,
@@ -371,8 +258,8 @@ class Viewer:
     @reads(_access_requests("user_id", "requester_id"), "The caller's requests, in every state.")
     def access_requests(
         self,
-        filter: _argument(AccessRequestFilter | None, "Which ones; all by default.") = None,
-        order_by: _argument(AccessRequestOrder | None, "In which order; oldest first by default.") = None,
+        filter: WhichAccessRequests = None,
+        order_by: AccessRequestsBy = None,
         first: First = None,
         after: After = None,
         last: Last = None,

@@ -232,7 +232,8 @@ CREATE INDEX ix_access_request_requester_id_created_at_id ON access_request (req
 
 ALTER TABLE site
     ADD CONSTRAINT fk_site_primary_membership
-        FOREIGN KEY(id, primary_membership_id, primary_role) REFERENCES membership (site_id, id, role) DEFERRABLE INITIALLY DEFERRED;
+        FOREIGN KEY(id, primary_membership_id, primary_role) REFERENCES membership (site_id, id, role)
+        DEFERRABLE INITIALLY DEFERRED;
 
 CREATE FUNCTION refuse_change_of_closed_request() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

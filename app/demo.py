@@ -1,0 +1,279 @@
+"""Believable data for trying the service: customers, people from every standpoint, and what went on among them.
+
+The data stand in ``demo.json``: ``sites`` in the shape of an import, ``staff`` from which the many users of one
+site are made, and ``requests`` with how they ended. Sites go through the import, and so through all its checks.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from uuid_utils.compat import uuid7
+
+from app.actor import Actor
+from app.db.models import AccessRequest, HistoryEvent, Membership, Site, User
+from app.errors import Fault, UserError
+from app.history import record, values_of
+from app.identity import person_with, rename
+from app.rules import (
+    PRIVILEGES,
+    AccessRequestState,
+    DenialReason,
+    Event,
+    Language,
+    Level,
+    Role,
+    check_levels,
+    check_optional_justification,
+    no_levels,
+)
+from app.site_import import import_into, take_turn
+
+DATA = Path(__file__).with_name("demo.json")
+BEGINNING = timedelta(days=420)
+"""How long ago the demo's sites were created."""
+CLIENT = "customer portal"
+CLOSING = {
+    AccessRequestState.GRANTED: Event.ACCESS_REQUEST_GRANTED,
+    AccessRequestState.DENIED: Event.ACCESS_REQUEST_DENIED,
+    AccessRequestState.WITHDRAWN: Event.ACCESS_REQUEST_WITHDRAWN,
+    AccessRequestState.EXPIRED: Event.ACCESS_REQUEST_EXPIRED,
+}
+
+
+@dataclass(frozen=True)
+class Persona:
+    """Somebody in whose place one can try the service; the IBMid is the e-mail address too."""
+
+    ibm_id: str
+    name: str
+    description: str
+    language: Language
+
+
+PERSONAS = (
+    Persona(
+        "claire.fontaine@boulangeries-reunies.example.com",
+        "Claire Fontaine",
+        "primary contact of Boulangeries Réunies, user at Transports Delcourt",
+        Language.FR,
+    ),
+    Persona(
+        "margaret.ellison@lakeshore-freight.example.com",
+        "Margaret Ellison",
+        "primary contact of Lakeshore Freight with its 250 users",
+        Language.EN,
+    ),
+    Persona(
+        "julien.moreau@boulangeries-reunies.example.com",
+        "Julien Moreau",
+        "secondary contact of Boulangeries Réunies, manage access UPDATE",
+        Language.FR,
+    ),
+    Persona(
+        "nadia.benali@boulangeries-reunies.example.com",
+        "Nadia Benali",
+        "secondary contact of Boulangeries Réunies, manage access VIEW",
+        Language.FR,
+    ),
+    Persona(
+        "thomas.girard@boulangeries-reunies.example.com",
+        "Thomas Girard",
+        "secondary contact of Boulangeries Réunies, contact updates UPDATE",
+        Language.FR,
+    ),
+    Persona(
+        "sophie.lambert@boulangeries-reunies.example.com",
+        "Sophie Lambert",
+        "secondary contact of Boulangeries Réunies, no account management",
+        Language.FR,
+    ),
+    Persona(
+        "daniel.osei@northbridge-consulting.example.net",
+        "Daniel Osei",
+        "user at Lakeshore Freight, Thornbury Instruments and Havenlogistiek Schelde",
+        Language.EN,
+    ),
+    Persona(
+        "lucas.petit@boulangeries-reunies.example.com",
+        "Lucas Petit",
+        "no access yet, waits for an answer of Boulangeries Réunies",
+        Language.FR,
+    ),
+    Persona("grace.whitfield@example.net", "Grace Whitfield", "no access and no request", Language.EN),
+)
+
+
+async def fill(database: AsyncEngine) -> bool:
+    """Write the demo data, all of them, when there is no site yet; returns whether it did."""
+    async with AsyncSession(database, expire_on_commit=False) as session, session.begin():
+        await take_turn(session)
+        if await session.scalar(sa.select(sa.exists(sa.select(Site.id)))):
+            return False
+        await _Story(session, datetime.now(UTC)).tell(_data())
+        return True
+
+
+def _data() -> dict[str, Any]:
+    """The file's content with the dates of today, and with the staff among the users."""
+    today = datetime.now(UTC).date()
+    days = {
+        "<last month>": today.replace(day=1) - timedelta(days=5),
+        "<in three weeks>": today + timedelta(days=21),
+    }
+    text = DATA.read_text(encoding="utf-8")
+    for words, day in days.items():
+        text = text.replace(words, date.isoformat(day))
+    data: dict[str, Any] = json.loads(text)
+    for site in data["sites"]:
+        if site["number"] == data["staff"]["site"]:
+            site["users"] += _staff(data["staff"], data["staff"]["users"] - len(site["users"]))
+    return data
+
+
+def _staff(staff: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    """Users with different names: the two lists of names have no common divisor in their lengths."""
+    first, last, departments = staff["firstNames"], staff["lastNames"], staff["departments"]
+    users = []
+    for index in range(count):
+        first_name, last_name = first[index % len(first)], last[index * 7 % len(last)]
+        email = f"{first_name}.{last_name}".lower().replace("'", "") + "@" + staff["domain"]
+        person = {"ibmId": email, "email": email, "firstName": first_name, "lastName": last_name}
+        users.append(person | {"role": "USER"} | departments[index % len(departments)])
+    return users
+
+
+@dataclass
+class _Story:
+    """Writes what went on, every row dated by the moment at which the story stands."""
+
+    session: AsyncSession
+    now: datetime
+    moment: datetime = field(init=False)
+    sites: dict[str, Site] = field(default_factory=dict)
+    pending: dict[int, tuple[AccessRequest, User]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        sa.event.listen(self.session.sync_session, "before_flush", self._date)
+
+    def _date(self, *_: Any) -> None:
+        for row in self.session.new:
+            name = "at" if isinstance(row, HistoryEvent) else "created_at"
+            if getattr(row, name) is None:
+                setattr(row, name, self.moment)
+
+    async def tell(self, data: dict[str, Any]) -> None:
+        """The sites first, then requests and their ends in the order of time."""
+        self.moment = self.now - BEGINNING
+        await import_into(self.session, {"sites": data["sites"]}, "demo")
+        await self.session.flush()
+        self.sites = {site.number: site for site in await self.session.scalars(sa.select(Site))}
+        steps = [(told["daysAgo"], self._ask, told) for told in data["requests"]]
+        steps += [
+            (told["closed"]["daysAgo"], self._close, told) for told in data["requests"] if "closed" in told
+        ]
+        for days, step, told in sorted(steps, key=lambda step: (-step[0], step[1] == self._ask)):
+            self.moment = self.now - timedelta(days=days)
+            await step(told)
+            await self.session.flush()
+
+    async def _ask(self, told: dict[str, Any]) -> None:
+        requester = await self._person(told)
+        site, wishes = self.sites.get(told["siteNumber"]), _levels(told)
+        days = site.pending_request_days if site else None
+        _refuse(check_optional_justification(told.get("justification"), "justification"))
+        request = AccessRequest(
+            id=uuid7(),
+            site_id=site.id if site else None,
+            site_number=told["siteNumber"],
+            requester_id=requester.id,
+            state=AccessRequestState.PENDING,
+            justification=told.get("justification"),
+            expires_at=self.moment + timedelta(days=days) if days else None,
+            **wishes,
+        )
+        self.session.add(request)
+        await self.session.flush()
+        self._record(
+            requester, Event.ACCESS_REQUESTED, request, requester, justification=request.justification
+        )
+        self.pending[id(told)] = request, requester
+
+    async def _close(self, told: dict[str, Any]) -> None:
+        (request, requester), end = self.pending.pop(id(told)), told["closed"]
+        before = values_of(request)
+        decider = await self._user(end["by"]) if "by" in end else None
+        request.state = AccessRequestState[end["state"]]
+        expired = request.state is AccessRequestState.EXPIRED
+        request.closed_at = request.expires_at if expired else self.moment
+        request.decided_by_id = decider.id if decider else None
+        request.denial_reason = DenialReason[end["reason"]] if "reason" in end else None
+        request.granted_role = Role[end["role"]] if "role" in end else None
+        request.approver_justification = end.get("justification")
+        self._record(
+            decider or requester,
+            CLOSING[request.state],
+            request,
+            requester,
+            before=before,
+            reason=end.get("reason"),
+            justification=request.approver_justification,
+        )
+        if decider and request.granted_role:
+            await self._admit(request, requester, decider, _levels(end))
+
+    async def _admit(
+        self, request: AccessRequest, requester: User, decider: User, levels: dict[str, Level]
+    ) -> None:
+        role = request.granted_role or Role.USER
+        why = request.approver_justification or request.justification
+        _refuse(check_levels(role, levels))
+        membership = Membership(
+            id=uuid7(),
+            site_id=request.site_id,
+            user_id=requester.id,
+            role=role,
+            justification=why,
+            **no_levels() | levels,
+        )
+        self.session.add(membership)
+        await self.session.flush()
+        self._record(decider, Event.USER_ADDED, membership, requester, justification=why)
+
+    async def _person(self, told: dict[str, Any]) -> User:
+        """The one who asks; somebody who is not known yet registers with it."""
+        user, made = await person_with(self.session, told["ibmId"], told["ibmId"])
+        if made:
+            rename(user, *told["name"].split(" ", 1))
+            user.language, user.created_at = Language[told["language"]], self.moment
+            self._record(user, Event.USER_REGISTERED, user, user)
+        return user
+
+    async def _user(self, ibm_id: str) -> User:
+        return (await self.session.scalars(sa.select(User).where(User.ibm_id == ibm_id))).one()
+
+    def _record(self, actor: User, event: Event, row: Any, about: User, **details: Any) -> None:
+        who = Actor(user_id=actor.id, name=actor.name, client=CLIENT)
+        record(self.session, who, event, row, name=about.name, after=values_of(row), **details)
+
+
+def _levels(told: dict[str, Any]) -> dict[str, Level]:
+    """The levels under `privileges`, in the shape of an import."""
+    given = told.get("privileges", {})
+    flat = given | given.get("accountManagement", {})
+    return {
+        name: privilege.levels[flat[privilege.path[-1]]]
+        for name, privilege in PRIVILEGES.items()
+        if privilege.path[-1] in flat
+    }
+
+
+def _refuse(faults: Iterable[Fault]) -> None:
+    found = list(faults)
+    if found:
+        raise UserError(*found)

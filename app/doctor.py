@@ -1,0 +1,65 @@
+"""Looks whether a service can run as it is set up, and says what to do where it cannot."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.config import Settings
+from app.db.engine import SERVER_ROLE
+from app.db.migrate import current_revision, newest_revision
+from app.errors import RequestError
+from app.tokens import PublishedKeys
+
+OLDEST_POSTGRESQL = 150000
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; `advice` is what to do when it is not well."""
+
+    well: bool
+    what: str
+    advice: str = ""
+
+
+async def examine(settings: Settings, database: AsyncEngine) -> AsyncIterator[Finding]:
+    """Look at the database and at who signs the tokens."""
+    try:
+        async with database.connect() as connection:
+            yield await _version(connection)
+            yield await _role(connection)
+            yield await _revision(connection)
+    except (SQLAlchemyError, OSError) as error:
+        yield Finding(False, f"database: {error}", "check DATABASE_URL and run account-management migrate")
+    yield await _issuer(settings)
+
+
+async def _version(connection: AsyncConnection) -> Finding:
+    number = int(await connection.scalar(text("SHOW server_version_num")) or 0)
+    return Finding(number >= OLDEST_POSTGRESQL, f"PostgreSQL {number // 10000}", "use PostgreSQL 15 or newer")
+
+
+async def _role(connection: AsyncConnection) -> Finding:
+    role = str(await connection.scalar(text("SELECT current_user")))
+    return Finding(role == SERVER_ROLE, f"role {role}", f"grant {SERVER_ROLE} to the user of DATABASE_URL")
+
+
+async def _revision(connection: AsyncConnection) -> Finding:
+    current = await current_revision(connection)
+    what = f"revision {current or 'none'} of the tables"
+    return Finding(current == newest_revision(), what, "run account-management migrate")
+
+
+async def _issuer(settings: Settings) -> Finding:
+    if settings.development:
+        return Finding(True, "tokens of the built-in development issuer")
+    if settings.oidc_issuer is None:
+        return Finding(False, "nobody signs tokens", "set OIDC_ISSUER and OIDC_AUDIENCE")
+    try:
+        keys = await PublishedKeys(settings.oidc_issuer, settings.oidc_jwks_url).current()
+    except RequestError as error:
+        return Finding(False, f"issuer {settings.oidc_issuer}: {error}", "check OIDC_ISSUER and the network")
+    return Finding(True, f"issuer {settings.oidc_issuer} with {len(keys.keys)} keys")

@@ -1,0 +1,34 @@
+"""How much an operation may ask for: counted before anything is read, as if every page were full.
+
+Pages within pages multiply, so that a short document can ask for more than anybody could want.
+"""
+
+from app.errors import bad_input
+from app.query.collect import Selected
+from app.query.declare import Find, Paged
+from app.query.page import DEFAULT_SIZE, asked_size
+
+MAXIMUM_OBJECTS = 25_000
+
+
+def objects(selected: Selected) -> int:
+    """How many objects a selection can bring at most; a list without pages counts as a page of the usual size."""
+    below = [objects(field) for shape in selected.shapes.values() for field in shape.fields if field.shapes]
+    return _count(selected) * (1 + sum(below))
+
+
+def _count(selected: Selected) -> int:
+    match selected.declaration:
+        case Paged():
+            return max(asked_size(selected.arguments), 1)
+        case Find():
+            return len(selected.arguments.get("ids", [None]))
+    return DEFAULT_SIZE if selected.is_list and selected.declaration else 1
+
+
+def spend(budget: int, selected: Selected) -> int:
+    """What is left of a budget of objects. Raises BAD_USER_INPUT when it is not enough."""
+    left = budget - objects(selected)
+    if left < 0:
+        raise bad_input(f"This asks for more than {MAXIMUM_OBJECTS} objects. Ask for smaller pages.")
+    return left

@@ -1,0 +1,73 @@
+"""The arguments of lists: filters, orders, and places in the list."""
+
+from typing import Annotated
+
+import strawberry
+
+from app.schema.enums import (
+    AccessRequestOrderField,
+    AccessRequestState,
+    ContactType,
+    MembershipOrderField,
+    OrderDirection,
+    Role,
+)
+from app.schema.inputs import PrivilegesInput, described
+
+
+@strawberry.input(description="Which memberships to list; all given conditions hold.")
+class MembershipFilter:
+    """Which memberships."""
+
+    roles: list[Role] | None = described("Has one of these roles.", default=None)
+    text: str | None = described(
+        "Name, e-mail address or IBMid contains this, without regard to case and accents.", default=None
+    )
+    privileges_at_least: PrivilegesInput | None = described("Holds at least these levels.", default=None)
+
+
+@strawberry.input(description="How memberships are sorted.")
+class MembershipOrder:
+    """How memberships are sorted."""
+
+    field: MembershipOrderField = described("By what.")
+    direction: OrderDirection = described("Which way.", default=OrderDirection.ASC)
+
+
+@strawberry.input(description="Which access requests to list; all given conditions hold.")
+class AccessRequestFilter:
+    """Which requests."""
+
+    states: list[AccessRequestState] | None = described("Is in one of these states.", default=None)
+
+
+@strawberry.input(description="How access requests are sorted.")
+class AccessRequestOrder:
+    """How requests are sorted."""
+
+    field: AccessRequestOrderField = described("By what.")
+    direction: OrderDirection = described("Which way.", default=OrderDirection.ASC)
+
+
+First = Annotated[
+    int | None, strawberry.argument(description="How many from the beginning: 20 by default, at most 100.")
+]
+After = Annotated[str | None, strawberry.argument(description="Only what comes after this cursor.")]
+Last = Annotated[
+    int | None, strawberry.argument(description="How many from the end; not together with first.")
+]
+Before = Annotated[str | None, strawberry.argument(description="Only what comes before this cursor.")]
+WhichMemberships = Annotated[
+    MembershipFilter | None, strawberry.argument(description="Which ones; all by default.")
+]
+MembershipsBy = Annotated[
+    MembershipOrder | None, strawberry.argument(description="In which order; by name by default.")
+]
+WhichAccessRequests = Annotated[
+    AccessRequestFilter | None, strawberry.argument(description="Which ones; all by default.")
+]
+AccessRequestsBy = Annotated[
+    AccessRequestOrder | None, strawberry.argument(description="In which order; oldest first by default.")
+]
+WithType = Annotated[ContactType | None, strawberry.argument(description="Only those who hold this type.")]
+Matter = Annotated[ContactType, strawberry.argument(description="What it is about.")]

@@ -1,0 +1,154 @@
+"""The migrations make the tables that the models describe, can be taken back, and tell where they are."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from app.db.engine import async_url
+from app.db.migrate import alembic_config, current_revision, migrate, newest_revision
+from app.db.models import Base
+from tests.conftest import administer, in_database
+
+T = TypeVar("T")
+CATALOGUE = {
+    "columns": """
+        SELECT attrelid::regclass, attname, format_type(atttypid, atttypmod), attnotnull, attgenerated,
+            pg_get_expr(adbin, adrelid)
+        FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+            LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+        WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped""",
+    "constraints": """
+        SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE connamespace = 'public'::regnamespace AND contype NOT IN ('t', 'n')""",
+    "indexes": "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'",
+    "enums": "SELECT enumtypid::regtype, enumlabel, row_number() OVER (PARTITION BY enumtypid"
+    " ORDER BY enumsortorder) FROM pg_enum",
+}
+OTHERS = {
+    "functions": "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
+    "triggers": "SELECT tgrelid::regclass, tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
+    "rights": """
+        SELECT relname, acl::text FROM pg_class, unnest(relacl) AS acl
+        WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'""",
+}
+
+
+@pytest.fixture
+def fresh_url(server_url: str) -> Iterator[str]:
+    """A database with nothing in it, not even our tables."""
+    name = f"fresh_{uuid4().hex}"
+    asyncio.run(administer(server_url, f"CREATE DATABASE {name}"))
+    yield in_database(server_url, name)
+    asyncio.run(administer(server_url, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+def in_transaction(url: str, act: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    """Do something in a database, as its owner."""
+
+    async def connected() -> T:
+        engine = create_async_engine(async_url(url), poolclass=NullPool)
+        async with engine.begin() as connection:
+            result = await act(connection)
+        await engine.dispose()
+        return result
+
+    return asyncio.run(connected())
+
+
+def described(url: str, queries: dict[str, str]) -> dict[str, set[tuple[Any, ...]]]:
+    """What the database says of itself, but for the table in which Alembic keeps the revision."""
+
+    async def describe(connection: AsyncConnection) -> dict[str, set[tuple[Any, ...]]]:
+        rows = {
+            name: {tuple(map(str, row)) for row in await connection.execute(text(query))}
+            for name, query in queries.items()
+        }
+        return {
+            name: {row for row in found if not any("alembic_version" in value for value in row)}
+            for name, found in rows.items()
+        }
+
+    return in_transaction(url, describe)
+
+
+def revision(url: str) -> str | None:
+    return in_transaction(url, current_revision)
+
+
+async def make_from_models(connection: AsyncConnection) -> None:
+    """The tables as the models describe them; the function in a check has to be there before."""
+    function = (
+        "CREATE FUNCTION has_no_duplicates(items anyarray) RETURNS boolean LANGUAGE sql AS 'SELECT true'"
+    )
+    await connection.execute(text(function))
+    await connection.run_sync(Base.metadata.create_all)
+
+
+def test_alembic_finds_nothing_to_migrate(fresh_url: str) -> None:
+    migrate(fresh_url)
+    command.check(alembic_config(fresh_url))
+
+
+def test_models_and_migrations_make_the_same_tables(fresh_url: str, database_url: str) -> None:
+    """Alembic compares no checks, no conditions of indexes and no values of enums; the catalogue has all."""
+    in_transaction(fresh_url, make_from_models)
+    by_models, by_migrations = described(fresh_url, CATALOGUE), described(database_url, CATALOGUE)
+    for name in CATALOGUE:
+        assert by_models[name] == by_migrations[name]
+
+
+def test_down_to_nothing_and_up_again(fresh_url: str) -> None:
+    queries = CATALOGUE | OTHERS
+    migrate(fresh_url)
+    first = described(fresh_url, queries)
+    assert all(first.values())
+    command.downgrade(alembic_config(fresh_url), "base")
+    assert not any(described(fresh_url, queries).values())
+    assert revision(fresh_url) is None
+    migrate(fresh_url)
+    assert described(fresh_url, queries) == first
+
+
+def test_every_single_migration_can_be_taken_back(fresh_url: str) -> None:
+    config = alembic_config(fresh_url)
+    for script in reversed(list(ScriptDirectory.from_config(config).walk_revisions())):
+        command.upgrade(config, script.revision)
+        after = described(fresh_url, CATALOGUE | OTHERS)
+        command.downgrade(config, "-1")
+        command.upgrade(config, script.revision)
+        assert described(fresh_url, CATALOGUE | OTHERS) == after
+
+
+def test_revision_is_told(fresh_url: str) -> None:
+    assert revision(fresh_url) is None
+    migrate(fresh_url)
+    assert revision(fresh_url) == newest_revision()
+
+
+def test_migrating_twice_changes_nothing(fresh_url: str) -> None:
+    migrate(fresh_url)
+    first = described(fresh_url, CATALOGUE | OTHERS)
+    migrate(fresh_url)
+    assert described(fresh_url, CATALOGUE | OTHERS) == first
+
+
+def test_migration_that_fails_leaves_nothing_behind(fresh_url: str) -> None:
+    in_transaction(fresh_url, lambda connection: connection.execute(text("CREATE TABLE contact (id int)")))
+    before = described(fresh_url, CATALOGUE | OTHERS)
+    with pytest.raises(DBAPIError, match="contact"):
+        migrate(fresh_url)
+    assert described(fresh_url, CATALOGUE | OTHERS) == before
+    assert revision(fresh_url) is None
+
+
+def test_there_is_one_newest_revision() -> None:
+    assert len(ScriptDirectory.from_config(alembic_config("")).get_heads()) == 1

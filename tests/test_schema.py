@@ -1,0 +1,115 @@
+"""The schema as partners read it: fresh, described, and in the conventions that clients rely on."""
+
+import re
+from pathlib import Path
+
+import pytest
+from graphql import (
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLSchema,
+    get_introspection_query,
+    is_non_null_type,
+    specified_directives,
+)
+from httpx2 import AsyncClient
+
+from app.policy import Action, allowed
+from app.schema.schema import build_schema, sdl
+
+BUILT_IN = {"String", "Int", "Float", "Boolean", "ID"}
+
+
+@pytest.fixture(scope="module")
+def schema() -> GraphQLSchema:
+    return build_schema()
+
+
+def test_the_committed_schema_is_fresh(schema: GraphQLSchema, repository: Path) -> None:
+    assert (repository / "schema.graphql").read_text() == sdl(schema), "run make format"
+
+
+def described(schema: GraphQLSchema) -> list[tuple[str, str | None]]:
+    """Everything that needs a description, with the one it has."""
+    found: list[tuple[str, str | None]] = []
+    for name, kind in schema.type_map.items():
+        if name.startswith("__") or name in BUILT_IN:
+            continue
+        found.append((name, kind.description))
+        if isinstance(kind, GraphQLEnumType):
+            found += [(f"{name}.{value}", entry.description) for value, entry in kind.values.items()]
+        if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType | GraphQLInputObjectType):
+            for field_name, field in kind.fields.items():
+                found.append((f"{name}.{field_name}", field.description))
+                if isinstance(field, GraphQLField):
+                    found += [
+                        (f"{name}.{field_name}({argument})", entry.description)
+                        for argument, entry in field.args.items()
+                        if field_name not in ("__type",) and not described_by_input(entry.type)
+                    ]
+    found += [(f"@{d.name}", d.description) for d in schema.directives if d not in specified_directives]
+    return found
+
+
+def described_by_input(kind: object) -> bool:
+    """Whether an argument is the one `input` of a mutation, whose type says it all."""
+    return isinstance(kind, GraphQLNonNull) and isinstance(kind.of_type, GraphQLInputObjectType)
+
+
+def test_everything_is_described_in_full_sentences(schema: GraphQLSchema) -> None:
+    entries = described(schema)
+    assert len(entries) > 300
+    missing = [name for name, description in entries if not description]
+    assert missing == []
+    assert [name for name, description in entries if not re.search(r"[.”…]$", description or "")] == []
+
+
+def test_every_mutation_has_one_input_a_nullable_payload_and_errors(schema: GraphQLSchema) -> None:
+    assert schema.mutation_type is not None
+    for name, field in schema.mutation_type.fields.items():
+        title = name[0].upper() + name[1:]
+        assert list(field.args) == ["input"], name
+        assert str(field.args["input"].type) == f"{title}Input!"
+        assert str(field.type) == f"{title}Payload"
+        payload = schema.get_type(f"{title}Payload")
+        assert isinstance(payload, GraphQLObjectType)
+        assert str(payload.fields["errors"].type) == "[UserError!]!"
+        others = [f.type for other, f in payload.fields.items() if other != "errors"]
+        assert not any(is_non_null_type(kind) for kind in others), name
+        assert "Allowed: " in (field.description or ""), name
+
+
+def test_the_schema_says_who_may(schema: GraphQLSchema) -> None:
+    assert schema.mutation_type is not None
+    site = schema.get_type("Contact")
+    assert isinstance(site, GraphQLObjectType)
+    assert (site.fields["details"].description or "").endswith(allowed(Action.SEE_CONTACT_DETAILS))
+    grant = schema.mutation_type.fields["grantAccessRequest"].description or ""
+    assert grant.endswith(allowed(Action.DECIDE_ACCESS_REQUEST))
+
+
+def test_connections_follow_one_shape(schema: GraphQLSchema) -> None:
+    connections = [name for name in schema.type_map if name.endswith("Connection")]
+    assert connections == ["MembershipConnection", "AccessRequestConnection"] or len(connections) >= 2
+    for name in connections:
+        kind = schema.type_map[name]
+        assert isinstance(kind, GraphQLObjectType)
+        assert set(kind.fields) == {"edges", "nodes", "pageInfo", "totalCount"}
+
+
+def test_names_are_in_the_conventions(schema: GraphQLSchema) -> None:
+    for name, kind in schema.type_map.items():
+        if isinstance(kind, GraphQLEnumType) and not name.startswith("__"):
+            assert not name.endswith("Enum")
+            assert all(re.fullmatch(r"[A-Z][A-Z_]*", value) for value in kind.values), name
+
+
+async def test_partner_tools_can_introspect_without_a_token(client: AsyncClient) -> None:
+    query = get_introspection_query(descriptions=True, input_value_deprecation=True)
+    response = await client.post("/graphql", json={"query": query})
+    assert response.status_code == 200
+    assert len(response.json()["data"]["__schema"]["types"]) > 50
