@@ -106,7 +106,7 @@ def _check_country(values: dict[str, Any], readable: set[str]) -> list[Fault]:
     return faults
 
 
-@lru_cache(maxsize=300)
+@lru_cache(maxsize=128)
 def address_rules(country: str, state: str | None = None) -> ValidationRules | None:
     """How addresses of a country (and of one of its states) look; nothing for what is no country.
 
@@ -148,7 +148,8 @@ def _check_postal_code(code: str | None, rules: ValidationRules) -> tuple[str | 
     code = unicodedata.normalize("NFKC", code).upper()
     if _is_postal_code(code, rules):
         return code, []
-    example = rules.postal_code_examples[0] if rules.postal_code_examples else "-"
+    fitting = (example for example in rules.postal_code_examples if _is_postal_code(example, rules))
+    example = next(fitting, next(iter(rules.postal_code_examples), "-"))
     parameters = {"country": rules.country_code, "example": example}
     return code, [Fault(code=Code.INVALID_POSTAL_CODE, path=path, parameters=parameters)]
 

@@ -11,6 +11,7 @@ import structlog
 from graphql import (
     DocumentNode,
     ExecutionResult,
+    FieldNode,
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
@@ -210,12 +211,19 @@ def _described(error: GraphQLError) -> dict[str, Any]:
     cause = error.original_error
     if isinstance(cause, RequestError):
         return {**error.formatted, "extensions": {"code": cause.code}}
-    if cause is None and error.path is None:
+    if _is_about_input(error):
         return {**error.formatted, "extensions": {"code": "BAD_USER_INPUT"}}
     error_id = uuid4().hex
     log.error("error in a resolver", error_id=error_id, path=error.path, exc_info=cause or error)
     masked = {**error.formatted, "message": "Something went wrong on our side."}
     return {**masked, "extensions": {"code": "INTERNAL_SERVER_ERROR", "errorId": error_id}}
+
+
+def _is_about_input(error: GraphQLError) -> bool:
+    """Whether graphql-core refused a variable or an argument; what it says of a whole field is our fault."""
+    if not isinstance(error.original_error, GraphQLError | None):
+        return False
+    return error.path is None or not (error.nodes and isinstance(error.nodes[0], FieldNode))
 
 
 def _plain(error: RequestError) -> dict[str, Any]:

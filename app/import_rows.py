@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -207,11 +208,11 @@ def _csv_rows(text: str) -> list[Row]:
     rows = [_csv_row(line, cells, columns) for line, cells in lines[1:]]
     header = Row(first)
     _check_header(header, columns, {row.kind for row in rows if row.kind})
-    if not any(row.kind is Kind.SITE for row in rows):
-        header.refuse("", "There is no site in the file.")
     for row in rows:
         # What is wrong with a column is said once, not in every row.
-        row.faulty |= header.faulty - {""}
+        row.faulty |= header.faulty
+    if not any(row.kind is Kind.SITE for row in rows):
+        header.refuse("", "There is no site in the file.")
     _find_parents(rows)
     return [header, *rows]
 
@@ -237,9 +238,10 @@ def _column(name: str) -> str:
 
 
 def _csv_row(line: int, cells: list[str], columns: list[str]) -> Row:
-    row = Row(line, {name: cell for name, cell in zip(columns, cells, strict=False) if cell})
-    if any(cells[len(columns) :]):
-        row.refuse("", "There are more cells here than columns.")
+    named = list(zip_longest(columns, cells, fillvalue=""))
+    row = Row(line, {name: cell for name, cell in named if name and cell})
+    if any(cell and not name for name, cell in named):
+        row.refuse("", "There is a value here in a column without a name.")
     row.kind = row.choice("kind", Kind)
     if "kind" in columns and "kind" not in row.values:
         row.refuse("kind", Code.REQUIRED.value)
@@ -250,9 +252,9 @@ def _csv_row(line: int, cells: list[str], columns: list[str]) -> Row:
 
 
 def _check_header(header: Row, columns: list[str], kinds: set[Kind]) -> None:
-    for column, count in Counter(columns).items():
+    for column, count in Counter(filter(None, columns)).items():
         if column not in COLUMNS:
-            header.refuse(column, "There is no such column." if column else "This column has no name.")
+            header.refuse(column, "There is no such column.")
         elif count > 1:
             header.refuse(column, Code.DUPLICATE.value)
     needed = {"kind", "number"}.union(*(REQUIRED[kind] for kind in kinds))

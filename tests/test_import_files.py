@@ -12,7 +12,7 @@ from tests.import_examples import csv_file, csv_text, document, ibm_id, new_numb
 CSV_FAULTS: dict[str, tuple[str, str, list[tuple[int, str | None]]]] = {
     "an unknown column": ("justification;", "reason;", [(1, "reason")]),
     "a column twice": (";address;", ";city;", [(1, "city"), (1, "address")]),
-    "a missing column": (";role;", ";;", [(1, None), (1, "role")]),
+    "a missing column": (";role;", ";;", [(1, "role"), (2, None), (3, None), (8, None)]),
     "no kind": ("\nsite;", "\n;", [(1, None), (5, "kind")]),
     "an unknown kind": ("\ncontact;", "\nperson;", [(5, "types"), (6, "kind"), (7, "kind")]),
     "a bad value": ("04 65 71 10 01", "12", [(6, "phone"), (7, "phone")]),

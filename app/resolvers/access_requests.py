@@ -100,11 +100,8 @@ async def grant(tx: Transaction, input: GrantAccessRequestInput) -> dict[str, An
     justification = tidy(input.justification)
     requester = await tx.session.get_one(User, asked.requester_id)
     why = justification or asked.justification
-    membership = await give(tx, asked.site_id, requester.id, input.role, given, why)
+    membership = await give(tx, asked.site_id, requester, input.role, given, why)
     close_as_granted(tx, asked, requester, input.role, justification)
-    tx.record(
-        Event.USER_ADDED, membership, name=requester.name, after=values_of(membership), justification=why
-    )
     return {"access_request_id": asked.id, "membership_id": membership.id, "site_id": asked.site_id}
 
 

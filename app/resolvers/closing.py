@@ -36,11 +36,11 @@ def close_as_withdrawn(tx: Transaction, request: AccessRequest) -> None:
     _close(tx, request, Event.ACCESS_REQUEST_WITHDRAWN, tx.actor.name, before)
 
 
-def expire(tx: Transaction, request: AccessRequest) -> None:
+def expire(tx: Transaction, request: AccessRequest, requester: User) -> None:
     """Write down that a request ran out, which a new one makes necessary."""
     before = values_of(request)
     request.state = AccessRequestState.EXPIRED
-    _close(tx, request, Event.ACCESS_REQUEST_EXPIRED, tx.actor.name, before)
+    _close(tx, request, Event.ACCESS_REQUEST_EXPIRED, requester.name, before)
 
 
 def _close(

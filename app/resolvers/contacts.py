@@ -43,10 +43,8 @@ async def create(tx: Transaction, input: CreateContactInput) -> dict[str, Any]:
     """Write a new contact; with PRIMARY, it takes that from the one who has it."""
     site = await tx.fetch(Site, input.site_id, Action.CHANGE_CONTACTS, "siteId")
     values, faults = check_contact(input)
-    if faults:
-        raise UserError(*faults)
     contact = Contact(site_id=site.id, types=[])
-    await _save(tx, site.id, [Change(contact, values)])
+    await _save(tx, site.id, [Change(contact, values)], faults)
     return {"contact_id": contact.id, "site_id": site.id}
 
 
@@ -54,9 +52,7 @@ async def update(tx: Transaction, input: UpdateContactInput) -> dict[str, Any]:
     """Save one contact."""
     contact = await tx.fetch(Contact, input.contact_id, Action.CHANGE_CONTACTS, "contactId")
     values, faults = check_contact(input)
-    if faults:
-        raise UserError(*faults)
-    await _save(tx, contact.site_id, [Change(contact, values)])
+    await _save(tx, contact.site_id, [Change(contact, values)], faults)
     return {"contact_id": contact.id, "site_id": contact.site_id}
 
 
@@ -74,9 +70,7 @@ async def update_all(tx: Transaction, input: UpdateContactsInput) -> dict[str, A
         faults += [fault.under("contacts", index) for fault in (*found, *more)]
         if key:
             changes[key] = Change(existing[key], values, ("contacts", index))
-    if faults:
-        raise UserError(*faults)
-    await _save(tx, site.id, list(changes.values()))
+    await _save(tx, site.id, list(changes.values()), faults)
     return {"site_id": site.id, "contact_ids": list(changes)}
 
 
@@ -108,10 +102,13 @@ async def _contacts(tx: Transaction, site_id: UUID) -> list[Contact]:
     return list(await tx.session.scalars(sa.select(Contact).where(Contact.site_id == site_id)))
 
 
-async def _save(tx: Transaction, site_id: UUID, changes: list[Change]) -> None:
-    """Write contacts so that exactly one of the site is its primary contact record afterwards."""
+async def _save(tx: Transaction, site_id: UUID, changes: list[Change], faults: list[Fault]) -> None:
+    """Write contacts so that exactly one of the site is its primary contact record afterwards.
+
+    `faults` are those of the forms: they are reported together with those of the contacts as a whole.
+    """
     holder = await _former_holder(tx, site_id, changes)
-    faults = _check_primary(changes, holder)
+    faults = [*faults, *_check_primary(changes, holder)]
     if faults:
         raise UserError(*faults)
     before = {id(change): values_of(change.contact) for change in changes if change.contact.id}

@@ -1,5 +1,6 @@
 """Writes on memberships: add a user, update, remove, leave."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from app.contact_rules import check_email
 from app.context import Transaction
 from app.db.models import AccessRequest, Membership, Site, User
 from app.errors import Code, Fault, UserError, refuse
-from app.history import values_of
+from app.history import Values, values_of
 from app.identity import person_with
 from app.policy import Action
 from app.resolvers.closing import close_as_granted, expire
@@ -55,16 +56,11 @@ async def add(tx: Transaction, input: AddUserInput) -> dict[str, Any]:
     if await active_membership(tx, site.id, user.id):
         raise refuse(Code.ALREADY_MEMBER, "ibmId")
     justification = tidy(input.justification)
-    membership = await give(tx, site.id, user.id, input.role, levels(input.privileges), justification)
-    tx.record(
-        Event.USER_ADDED,
-        membership,
-        name=user.name,
-        after=values_of(membership),
-        justification=justification,
-    )
+    membership = await give(tx, site.id, user, input.role, levels(input.privileges), justification)
     request = await pending_request(tx, site.number, user.id)
     if request is not None:
+        # It may have been made before the site was, and so be without one.
+        request.site_id = site.id
         close_as_granted(tx, request, user, input.role, justification)
     return {
         "membership_id": membership.id,
@@ -113,30 +109,43 @@ async def pending_request(tx: Transaction, site_number: str, user_id: UUID) -> A
     )
     request: AccessRequest | None = await tx.session.scalar(statement.with_for_update())
     if request is not None and request.current_state is AccessRequestState.EXPIRED:
-        expire(tx, request)
+        expire(tx, request, await tx.session.get_one(User, user_id))
         await tx.session.flush()
         return None
     return request
 
 
 async def give(
-    tx: Transaction, site_id: UUID, user_id: UUID, role: Role, given: Levels, justification: str | None
+    tx: Transaction, site_id: UUID, user: User, role: Role, given: Levels, justification: str | None
 ) -> Membership:
     """Make a membership, or raise one that exists: an ended one begins anew, an active one never loses levels."""
-    statement = sa.select(Membership).where(Membership.site_id == site_id, Membership.user_id == user_id)
+    statement = sa.select(Membership).where(Membership.site_id == site_id, Membership.user_id == user.id)
     membership = await tx.session.scalar(statement)
-    if membership is None:
-        membership = Membership(site_id=site_id, user_id=user_id, role=Role.USER)
-        tx.session.add(membership)
-    elif await active_membership(tx, site_id, user_id):
+    before = values_of(membership) if membership else None
+    if membership and await active_membership(tx, site_id, user.id):
         tx.require(Action.UPDATE_MEMBERSHIP, membership)
+        event, wanted = Event.MEMBERSHIP_UPDATED, _raised(membership, given)
         role = min(role, membership.role, key=list(Role).index)
-        given = {name: max(level, getattr(membership, name), key=_rank) for name, level in given.items()}
-        given = {name: getattr(membership, name) for name in PRIVILEGES} | given
+        membership.justification = justification or membership.justification
+    else:
+        membership = membership or Membership(site_id=site_id, user_id=user.id, role=Role.USER)
+        event, wanted = Event.USER_ADDED, no_levels() | dict(given)
+        membership.created_at, membership.justification = datetime.now(UTC), justification
+        tx.session.add(membership)
     membership.ends_at = None
-    membership.justification = justification or membership.justification
-    await assign(tx, membership, role, no_levels() | dict(given))
+    await assign(tx, membership, role, wanted)
+    _record(tx, event, membership, user.name, before, justification)
     return membership
+
+
+def _raised(membership: Membership, given: Levels) -> Levels:
+    """The levels of a membership, each at least as high as given."""
+    held = _levels_of(membership)
+    return held | {name: max(level, held[name], key=_rank) for name, level in given.items()}
+
+
+def _levels_of(membership: Membership) -> dict[str, Level]:
+    return {name: getattr(membership, name) for name in PRIVILEGES}
 
 
 def _rank(level: Level) -> int:
@@ -173,7 +182,7 @@ async def update(tx: Transaction, input: UpdateMembershipInput) -> dict[str, Any
     """Change role and levels; what is left out stays as it is."""
     membership = await tx.fetch(Membership, input.membership_id, Action.UPDATE_MEMBERSHIP, "membershipId")
     role = input.role or membership.role
-    wanted = {name: getattr(membership, name) for name in PRIVILEGES} | levels(input.privileges)
+    wanted = _levels_of(membership) | levels(input.privileges)
     faults = [
         *check_role(role),
         *check_levels(role, wanted),
@@ -182,17 +191,11 @@ async def update(tx: Transaction, input: UpdateMembershipInput) -> dict[str, Any
     if faults:
         raise UserError(*faults)
     before = values_of(membership)
-    membership.justification = tidy(input.justification) or membership.justification
+    justification = tidy(input.justification)
+    membership.justification = justification or membership.justification
     await assign(tx, membership, role, wanted)
-    if values_of(membership) != before:
-        tx.record(
-            Event.MEMBERSHIP_UPDATED,
-            membership,
-            name=await _name(tx, membership),
-            before=before,
-            after=values_of(membership),
-            justification=tidy(input.justification),
-        )
+    name = await _name(tx, membership)
+    _record(tx, Event.MEMBERSHIP_UPDATED, membership, name, before, justification)
     return {"membership_id": membership.id, "site_id": membership.site_id}
 
 
@@ -226,6 +229,20 @@ async def _delete(tx: Transaction, membership: Membership, event: Event, reason:
         reason=reason,
     )
     await tx.session.delete(membership)
+
+
+def _record(
+    tx: Transaction,
+    event: Event,
+    membership: Membership,
+    name: str,
+    before: Values | None,
+    justification: str | None,
+) -> None:
+    """Write down that a membership was made or changed, unless nothing changed."""
+    after = values_of(membership)
+    if after != before:
+        tx.record(event, membership, name=name, before=before, after=after, justification=justification)
 
 
 async def _name(tx: Transaction, membership: Membership) -> str:
