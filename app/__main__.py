@@ -213,7 +213,7 @@ def create(
     user = {**person, "ibmId": primary_ibm_id, "role": "PRIMARY_CONTACT"}
     made = {"number": number, "name": name, "contacts": [contact], "users": [user]}
     with settings_with_database() as settings:
-        report(lambda: with_engine(settings, lambda engine: import_document(engine, {"sites": [made]})))
+        report(lambda: with_engine(settings, lambda engine: import_document(engine, {"sites": [made]}, "command line")))
 
 
 def report(work: Callable[[], ImportResult]) -> None:
@@ -222,7 +222,7 @@ def report(work: Callable[[], ImportResult]) -> None:
         result = work()
     except ImportRefused as refused:
         for fault in refused.faults:
-            typer.echo(f"{fault.row}, {fault.column}: {fault.message}", err=True)
+            typer.echo(str(fault), err=True)
         typer.echo(f"Nothing was written: {len(refused.faults)} faults.", err=True)
         raise typer.Exit(1) from refused
     typer.echo(

@@ -1,230 +1,344 @@
-"""Who calls: tokens of a real issuer, its keys, the first sign-in, and the development issuer."""
+"""Who calls: the first sign-in, anonymous callers, rights of this moment, and the development issuer."""
 
 import asyncio
-import hashlib
-import hmac
 import stat
-import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
 from graphql import (
     GraphQLEnumType,
+    GraphQLField,
     GraphQLInputObjectType,
     GraphQLList,
     GraphQLNonNull,
+    GraphQLSchema,
+    get_named_type,
+    is_composite_type,
     is_required_argument,
     is_required_input_field,
 )
 from httpx2 import AsyncClient
-from joserfc.jwk import ECKey, RSAKey
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
-from starlette.applications import Starlette
 
-from app import development, tokens
+from app import development
 from app.config import Settings
-from app.db.models import Base, Membership, User
-from app.query.ids import write_id
+from app.db.models import Membership, User
 from app.rules import Language, UpdateLevel
 from app.schema.query import PUBLIC
 from app.schema.schema import build_schema
 from app.server import create_app
-from tests.issuer import (
-    ABSENT,
-    AUDIENCE,
-    EC,
-    OKP,
-    RSA,
-    Issuer,
-    Service,
-    by_hand,
-    compact,
-    running_issuer,
-    serving,
-    signed,
-)
-from tests.world import VIEW, World
-
-NOW = int(time.time())
-OTHER = RSAKey.generate_key(2048)
+from tests.issuer import AUDIENCE, RSA, Service, running_issuer, serving
+from tests.world import VIEW, Person, World
 
 
 @pytest.fixture(scope="module")
 async def service(database_url: str) -> AsyncIterator[Service]:
-    """The application, and an issuer with three keys."""
-    with running_issuer(RSA, EC, OKP) as issuer:
+    """The application as in production, and its issuer."""
+    with running_issuer(RSA) as issuer:
         async with serving(database_url, issuer) as service:
             yield service
 
 
-async def count(world: World, table: type[Base]) -> int:
-    """How many rows a table has."""
+async def events(world: World, ibm_id: str) -> list[Any]:
+    """What the history tells of a person, oldest first."""
+    statement = sa.text(
+        'SELECT * FROM history_event WHERE stream = (SELECT id FROM "user" WHERE lower(ibm_id) = lower(:ibm_id))'
+        " ORDER BY number"
+    )
     async with world.database.connect() as connection:
-        return await connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+        return list(await connection.execute(statement, {"ibm_id": ibm_id}))
 
 
-# Tokens
+async def the_user(world: World, ibm_id: str) -> User:
+    """The one user with an IBMid."""
+    (user,) = await world.rows(User, sa.func.lower(User.ibm_id) == sa.func.lower(ibm_id))
+    assert isinstance(user, User)
+    return user
 
 
-@pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
-@pytest.mark.parametrize("key", [RSA, EC, OKP], ids=["RS256", "ES256", "EdDSA"])
-async def test_a_token_signed_with_a_published_key_lets_in(service: Service, key: Any) -> None:
-    ibm_id = uuid4().hex
-    user = await service.user(service.issuer.token(key, preferred_username=ibm_id, email="a@example.com"))
-    assert (user["ibmId"], user["email"]) == (ibm_id, "a@example.com")
+async def change(world: World, person: Person, **values: Any) -> None:
+    """Change a user as nobody can through the API."""
+    async with AsyncSession(world.database) as session, session.begin():
+        await session.execute(sa.update(User).where(User.id == person.user_id).values(**values))
 
 
-@pytest.mark.parametrize(
-    ("header", "changed"),
-    [
-        ({"alg": "PS256"}, {}),
-        ({"typ": "at+jwt"}, {}),
-        ({"nonce": "a parameter of the issuer's own"}, {}),
-        ({}, {"aud": ["another", AUDIENCE]}),
-        ({}, {"exp": NOW - 5}),
-        ({}, {"exp": NOW + 600.5}),
-        ({}, {"nbf": NOW + 10, "iat": NOW + 10}),
-        ({}, {"email": ABSENT}),
-        ({}, {"given_name": ["A"], "family_name": "x" * 101, "locale": 5, "azp": {}, "own": {"deep": [1]}}),
-    ],
-)
-async def test_what_issuers_may_do(service: Service, header: Any, changed: Any) -> None:
-    user = await service.user(service.issuer.token(header=header, **changed))
-    assert user["email"] == user["ibmId"]
-    assert (user["firstName"], user["lastName"], user["language"]) == (None, None, "EN")
+# The first sign-in
 
 
-WRONG_CLAIMS = {
-    "iss": ["https://issuer.example.com", "", 5, ["x"], ABSENT],
-    "aud": ["another", ["another", "third"], [], {AUDIENCE: AUDIENCE}, [[AUDIENCE]], None, ABSENT],
-    "exp": [NOW - 3600, NOW - 31, True, "tomorrow", float("nan"), float("inf"), -(10**400), None, ABSENT],
-    "nbf": [NOW + 3600, "now", None],
-    "iat": [NOW + 3600, "now"],
-    "sub": ["", " ", 5, "a\0b", "a\ud800", "x" * 256, None, ABSENT],
-    "preferred_username": ["", 5, ["a@example.com"], "two words", " a", "a\0b", "\ud800", "x" * 255, ABSENT],
-    "email": ["", 5, "no address", "a@", "a@b@example.com", "\ud800@example.com", f"{'x' * 250}@a.com", None],
-}
+async def test_a_user_added_before_is_bound(world: World, service: Service) -> None:
+    person = await world.person("Added")
+    claims = {
+        "sub": uuid4().hex,
+        "preferred_username": person.ibm_id.upper(),
+        "email": "other@example.com",
+        "given_name": "Élodie ",
+        "family_name": "Petit",
+        "locale": "fr-CA",
+        "azp": "the site's page",
+    }
+    user = await service.user(service.issuer.token(**claims))
+    names = {"firstName": "Élodie", "lastName": "Petit", "language": "FR"}
+    assert user == {"id": person.id, "ibmId": person.ibm_id, "email": person.ibm_id} | names
+    kept = await the_user(world, person.ibm_id)
+    assert (kept.issuer, kept.subject, kept.sort_name) == (
+        service.issuer.url,
+        claims["sub"],
+        "petit elodie",
+    )
+    (event,) = await events(world, person.ibm_id)
+    assert (event.event, event.client, event.site_id) == ("USER_SIGNED_IN_FIRST", "the site's page", None)
+    assert event.actor_id == event.subject_id == event.stream == person.user_id
+    assert event.actor_name == event.subject_name == "Élodie Petit"
+    changed = {name for name, value in event.after.items() if event.before[name] != value}
+    assert changed == {"issuer", "subject", "language", "first_name", "last_name", "sort_name"}
 
 
-@pytest.mark.parametrize("name", WRONG_CLAIMS)
-async def test_a_signed_token_with_a_wrong_claim_is_turned_away(
-    service: Service, world: World, name: str
-) -> None:
-    before = await count(world, User)
-    for value in WRONG_CLAIMS[name]:
-        await service.turns_away(f"Bearer {service.issuer.token(**{name: value})}")
-    assert await count(world, User) == before
+async def test_an_unknown_person_becomes_a_user(world: World, service: Service) -> None:
+    ibm_id = f"{uuid4().hex}-İSTANBUL"
+    user = await service.user(service.issuer.token(preferred_username=ibm_id, email="new@EXAMPLE.com"))
+    assert (user["ibmId"], user["email"], user["language"]) == (ibm_id, "new@example.com", "EN")
+    (event,) = await events(world, ibm_id)
+    assert (event.event, event.before, event.after["ibm_id"]) == ("USER_REGISTERED", None, ibm_id)
+    assert event.subject_id == event.actor_id == (await the_user(world, ibm_id)).id
 
 
-async def test_a_token_names_an_ibm_id_and_an_address(service: Service) -> None:
-    await service.turns_away(f"Bearer {service.issuer.token(preferred_username=ABSENT, email=ABSENT)}")
-    await service.turns_away(f"Bearer {service.issuer.token(preferred_username='word', email=ABSENT)}")
+async def test_later_sign_ins_change_nothing(world: World, service: Service) -> None:
+    claims = {"sub": uuid4().hex, "preferred_username": uuid4().hex, "email": "a@example.com"}
+    first = await service.user(service.issuer.token(**claims, given_name="Ann", locale="fr"))
+    later = {"given_name": "Bea", "locale": "en", "email": "b@example.com"}
+    assert await service.user(service.issuer.token(**claims | later)) == first
+    assert len(await events(world, claims["preferred_username"])) == 1
 
 
-def with_public_key_as_secret(issuer: Issuer) -> str:
-    """The classic confusion: what everybody may know, used as the secret of a symmetric algorithm."""
-    unsigned = by_hand(compact({"alg": "HS256", "kid": RSA.kid}), compact(issuer.claims()), b"")
-    secret = RSA.as_pem(private=False)
-    signature = hmac.new(secret, unsigned.rstrip(".").encode(), hashlib.sha256).digest()
-    return by_hand(compact({"alg": "HS256", "kid": RSA.kid}), compact(issuer.claims()), signature)
+async def test_what_the_token_does_not_say_stays(world: World, service: Service) -> None:
+    person = await world.person()
+    await change(world, person, first_name="Ann", last_name="Dupont", language=Language.FR)
+    user = await service.user(service.issuer.token(preferred_username=person.ibm_id))
+    assert (user["firstName"], user["lastName"], user["language"]) == ("Ann", "Dupont", "FR")
 
 
-FORGERIES = {
-    "no signature": lambda issuer: by_hand(compact({"alg": "none"}), compact(issuer.claims()), b""),
-    "no signature, known key": lambda issuer: by_hand(
-        compact({"alg": "None", "kid": RSA.kid}), compact(issuer.claims()), b""
-    ),
-    "public key as secret": with_public_key_as_secret,
-    "another key with the same id": lambda issuer: issuer.token(OTHER, {"kid": RSA.kid}),
-    "unknown key id": lambda issuer: issuer.token(OTHER, {"kid": "unknown"}),
-    "no key id": lambda issuer: by_hand(compact({"alg": "RS256"}), compact(issuer.claims())),
-    "key of another kind": lambda issuer: issuer.token(RSA, {"kid": EC.kid}),
-    "weak algorithm": lambda issuer: issuer.token(RSA, {"alg": "RS512"}),
-    "its own key": lambda issuer: issuer.token(
-        OTHER, {"kid": "unknown", "jwk": OTHER.as_dict(private=False)}
-    ),
-    "critical parameter": lambda issuer: issuer.token().replace(
-        issuer.token().split(".")[0],
-        by_hand(compact({"alg": "RS256", "kid": RSA.kid, "crit": ["x"], "x": 1}), b"").split(".")[0],
-    ),
-    "other claims": lambda issuer: ".".join(
-        [issuer.token().split(".")[0], by_hand(b"", compact(issuer.claims())).split(".")[1], "c2ln"]
-    ),
-    "encrypted": lambda issuer: f"{issuer.token()}.a.b",
-}
+@pytest.mark.parametrize("name", ["plain", "İSTANBUL", "STRASSE-ß-ẞ", "ΣΊΣΥΦΟΣ"])
+async def test_a_second_identity_cannot_take_an_ibm_id(world: World, service: Service, name: str) -> None:
+    ibm_id = f"{uuid4().hex}-{name}"
+    claims = {"preferred_username": ibm_id, "email": "a@example.com"}
+    before = await service.user(service.issuer.token(sub=uuid4().hex, **claims))
+    rows = await the_user(world, ibm_id), await events(world, ibm_id)
+    subject = uuid4().hex
+    await service.turns_away(f"Bearer {service.issuer.token(sub=subject, given_name='Eve', **claims)}")
+    lower = {"preferred_username": ibm_id.swapcase() if name == "plain" else ibm_id}
+    await service.turns_away(f"Bearer {service.issuer.token(sub=subject, **claims | lower)}")
+    after = await the_user(world, ibm_id), await events(world, ibm_id)
+    assert (after[0].subject, after[0].first_name) == (rows[0].subject, None) and after[1] == rows[1]
+    assert not await world.rows(User, User.subject == subject)
+    assert before["ibmId"] == ibm_id
 
 
-@pytest.mark.parametrize("name", FORGERIES)
-async def test_a_forged_token_is_turned_away(service: Service, world: World, name: str) -> None:
-    before = await count(world, User)
-    await service.turns_away(f"Bearer {FORGERIES[name](service.issuer)}")
-    assert await count(world, User) == before
+async def test_the_same_subject_of_another_issuer_is_somebody_else(world: World, service: Service) -> None:
+    person = await world.person()
+    assert await person.ask("{ viewer { user { id } } }")
+    token = service.issuer.token(sub=person.ibm_id, preferred_username=person.ibm_id)
+    await service.turns_away(f"Bearer {token}")
+    assert (await the_user(world, person.ibm_id)).issuer == development.ISSUER
 
 
-ODD_HEADERS = [
-    *(b"", b"{", b"null", b"5", b'"alg"', b'["alg"]', b'["alg","b64"]', b"\xff", b"[" * 3000, b'{"a":1}'),
-    *(b'{"alg":5}', b'{"alg":null}', b'{"alg":["RS256"]}', b'{"alg":"RS256","kid":5}', b'{"alg":"EdDSA2"}'),
-    *(b'{"alg":"RS256","crit":5}', b'{"alg":"RS256","crit":[{}]}', b'{"alg":"RS256","b64":false}'),
-    *(b'{"alg":"RS256","crit":["b64"],"b64":false}', b'{"alg":"RS256","kid":"\\ud800"}', b'{"alg":"RS256"}'),
-]
-ODD_PAYLOADS = [
-    b"",
-    b"{",
-    b"null",
-    b"5",
-    b"[]",
-    b'"x"',
-    b"\xff\xfe",
-    b"[" * 3000,
-    b'{"exp":' + b"9" * 5000 + b"}",
-]
+async def test_a_changed_ibm_id_stays_the_same_user(world: World, service: Service) -> None:
+    subject, ibm_id = uuid4().hex, uuid4().hex
+    first = await service.user(
+        service.issuer.token(sub=subject, preferred_username=ibm_id, email="a@example.com")
+    )
+    assert await service.user(service.issuer.token(sub=subject)) == first
+    other = await world.person()
+    assert await service.user(service.issuer.token(sub=subject, preferred_username=other.ibm_id)) == first
+    assert (await the_user(world, other.ibm_id)).subject is None
 
 
-async def test_no_token_is_too_odd(service: Service) -> None:
-    good = service.issuer.token()
-    odd = [by_hand(header, compact(service.issuer.claims())) for header in ODD_HEADERS]
-    odd += [signed(RSA, payload) for payload in ODD_PAYLOADS]
-    odd += [good[:end] for end in range(1, len(good), 13)] + [
-        good[: good.rindex(".")],
-        good + "A",
-        good + ".",
+async def test_first_requests_at_once_bind_once(world: World, service: Service) -> None:
+    known, unknown = (await world.person()).ibm_id, f"{uuid4().hex}@example.com"
+    for ibm_id in (known, unknown):
+        token = service.issuer.token(preferred_username=ibm_id)
+        users = await asyncio.gather(*(service.user(token) for _ in range(8)))
+        assert len({user["id"] for user in users}) == 1
+        assert len(await events(world, ibm_id)) == 1
+
+
+async def test_two_identities_at_once_do_not_share_an_ibm_id(world: World, service: Service) -> None:
+    ibm_id = f"{uuid4().hex}@example.com"
+    mine = [service.issuer.token(preferred_username=ibm_id) for _ in range(6)]
+    responses = await asyncio.gather(*(service.post(f"Bearer {token}") for token in mine))
+    assert sorted(response.status_code for response in responses) == [200] + [401] * 5
+    assert len(await events(world, ibm_id)) == 1
+
+
+async def test_one_identity_at_once_with_several_ibm_ids(world: World, service: Service) -> None:
+    subject = uuid4().hex
+    mine = [service.issuer.token(sub=subject) for _ in range(6)]
+    users = await asyncio.gather(*(service.user(token) for token in mine))
+    assert len({user["id"] for user in users}) == 1
+    assert len(await world.rows(User, User.subject == subject)) == 1
+
+
+# Anonymous callers
+
+
+def example(kind: Any) -> str:
+    """The shortest literal of an input type, such as an object with its required fields only."""
+    if isinstance(kind, GraphQLNonNull):
+        return example(kind.of_type)
+    if isinstance(kind, GraphQLList):
+        return "[]"
+    if isinstance(kind, GraphQLEnumType):
+        return next(iter(kind.values))
+    if isinstance(kind, GraphQLInputObjectType):
+        required = ((name, field) for name, field in kind.fields.items() if is_required_input_field(field))
+        return "{" + ", ".join(f"{name}: {example(field.type)}" for name, field in required) + "}"
+    return {"Boolean": "true", "Int": "1"}.get(kind.name, '"x"')
+
+
+def call(name: str, field: GraphQLField) -> str:
+    """A root field with its required arguments only."""
+    required = [(name, one) for name, one in field.args.items() if is_required_argument(one)]
+    arguments = ", ".join(f"{name}: {example(one.type)}" for name, one in required)
+    selection = " { __typename }" if is_composite_type(get_named_type(field.type)) else ""
+    return f"{name}({arguments}){selection}" if required else f"{name}{selection}"
+
+
+def roots(schema: GraphQLSchema) -> list[tuple[str, str]]:
+    """Every root field: its name, and a document that asks for it."""
+    assert schema.query_type is not None and schema.mutation_type is not None
+    kinds = {"query": schema.query_type, "mutation": schema.mutation_type}
+    return [
+        (name, f"{operation} {{ {call(name, field)} }}")
+        for operation, kind in kinds.items()
+        for name, field in kind.fields.items()
     ]
-    odd += ["garbage", ".", "..", "...", "a.b.c", "=.=.=", "x" * 8193, "x" * 100_000, good.replace(".", " ")]
-    for token in odd:
-        await service.turns_away(f"Bearer {token}")
+
+
+@pytest.mark.parametrize(("name", "document"), roots(build_schema()))
+async def test_anonymous_callers_are_asked_to_sign_in(service: Service, name: str, document: str) -> None:
+    body = (await service.post(None, document)).json()
+    if name in PUBLIC:
+        assert "errors" not in body
+    else:
+        assert [error["extensions"]["code"] for error in body["errors"]] == ["UNAUTHENTICATED"], body
+        assert body["data"] in (None, {name: None})
+
+
+async def test_what_anonymous_callers_get(service: Service) -> None:
+    assert PUBLIC == {"viewer", "privilegeCatalog"}
+    document = "{ viewer { user { id } } privilegeCatalog { applications { field label } } }"
+    data = (await service.post(None, document)).json()["data"]
+    assert data["viewer"] is None and len(data["privilegeCatalog"]["applications"]) == 8
+
+
+# Rights are those of this moment
+
+SITE = "query($id: ID!) { site(id: $id) { number accessRequests(first: 1) { nodes { state } } } }"
+
+
+async def seen(service: Service, token: str, id: str) -> Any:
+    """What a token shows of a site."""
+    return (await service.ask(token, SITE.replace("($id: ID!)", "").replace("$id", f'"{id}"')))["site"]
+
+
+async def test_a_removed_membership_shows_nothing_from_the_next_request_on(
+    world: World, service: Service
+) -> None:
+    place = await world.site()
+    member, membership_id = await world.member(place)
+    token = service.issuer.token(preferred_username=member.ibm_id)
+    assert (await seen(service, token, place.id))["number"] == place.number
+    await place.primary.succeed("removeMembership", membershipId=membership_id)
+    assert await seen(service, token, place.id) is None
+
+
+async def test_a_lowered_level_holds_from_the_next_request_on(world: World, service: Service) -> None:
+    place = await world.site()
+    await world.request(place)
+    viewer, membership_id = await world.secondary(place, manage_access=VIEW)
+    token = service.issuer.token(preferred_username=viewer.ibm_id)
+    assert len((await seen(service, token, place.id))["accessRequests"]["nodes"]) == 1
+    for level in (UpdateLevel.NONE, VIEW):
+        privileges = {"accountManagement": {"manageAccess": level.name}}
+        await place.primary.succeed("updateMembership", membershipId=membership_id, privileges=privileges)
+        nodes = (await seen(service, token, place.id))["accessRequests"]["nodes"]
+        assert len(nodes) == level.rank
+
+
+async def test_an_ended_membership_shows_nothing(world: World, service: Service) -> None:
+    place = await world.site()
+    member, _ = await world.member(place)
+    token = service.issuer.token(preferred_username=member.ibm_id)
+    assert await seen(service, token, place.id)
+    async with AsyncSession(world.database) as session, session.begin():
+        ended = sa.func.now() - sa.text("interval '1 second'")
+        statement = sa.update(Membership).where(Membership.user_id == member.user_id)
+        await session.execute(statement.values(ends_at=ended))
+    assert await seen(service, token, place.id) is None
+
+
+# The development issuer
+
+
+async def test_development_tokens_work_in_development_only(
+    world: World, settings: Settings, service: Service
+) -> None:
+    ibm_id = uuid4().hex
+    token = development.token_for(settings, ibm_id)
+    data = (await Person(world, ibm_id).ask("{ viewer { user { ibmId email } } }"))["viewer"]
+    assert data == {"user": {"ibmId": ibm_id, "email": f"{ibm_id}@example.com"}}
+    await service.turns_away(f"Bearer {token}")
+    foreign = service.issuer.token(iss=development.ISSUER, aud=development.AUDIENCE)
+    response = await world.client.post(
+        "/graphql", json={"query": "{ __typename }"}, headers={"Authorization": f"Bearer {foreign}"}
+    )
+    assert response.status_code == 401
+
+
+def test_the_development_key_is_kept_for_its_owner_only(tmp_path: Path) -> None:
+    settings = Settings(development=True, data_directory=tmp_path / "new" / "data")
+    with ThreadPoolExecutor(8) as threads:
+        keys = list(threads.map(lambda _: development.key(settings).as_dict(private=True), range(8)))
+    assert all(key == keys[0] for key in keys)
+    (file,) = settings.data_directory.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("path", ["/", "/development/personas", "/explorer/index.html"])
+async def test_the_explorer_exists_in_development_only(
+    client: AsyncClient, service: Service, path: str
+) -> None:
+    assert (await client.get(path)).status_code == 200
+    assert (await service.client.get(path)).status_code == 404
+
+
+# Settings
 
 
 @pytest.mark.parametrize(
-    "authorization",
-    ["", "Bearer", "Bearer ", "Bearer \t ", "Basic dTpw", "Digest x", "Token x", "Bearerx", "Bearer, x"],
+    "wrong",
+    [
+        {"development": True, "oidc_issuer": "https://issuer.example.com", "oidc_audience": AUDIENCE},
+        {"oidc_issuer": "https://issuer.example.com"},
+        {"oidc_algorithms": ["none"]},
+        {"oidc_algorithms": ["RS256", "None"]},
+        {"oidc_algorithms": ["HS256"]},
+        {"oidc_algorithms": ["hs512", "ES256"]},
+    ],
+    ids=str,
 )
-async def test_other_schemes_are_turned_away(service: Service, authorization: str) -> None:
-    await service.turns_away(authorization)
-    await service.turns_away(authorization.replace("Bearer", "") + service.issuer.token())
+def test_dangerous_settings_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Settings(**{"development": False} | wrong)
 
 
-async def test_bytes_beyond_ascii_are_turned_away(service: Service) -> None:
-    for token in ("é".encode(), b"\xff\xfe", "\N{FULLWIDTH LATIN SMALL LETTER A}.b.c".encode(), b"a\x80.b.c"):
-        await service.turns_away(b"Bearer " + token)
-
-
-async def test_the_scheme_is_known_in_any_case(service: Service) -> None:
-    token = service.issuer.token()
-    for authorization in (f"bearer {token}", f"BEARER  {token} "):
-        assert (await service.post(authorization)).json()["data"]["viewer"]["user"]
-
-
-async def test_claims_go_by_other_names(database_url: str, service: Service) -> None:
-    names = {"ibm_id": "uid", "email": "mail", "first_name": "prenom", "last_name": "nom"}
-    settings = {f"oidc_claim_{name}": claim for name, claim in names.items()}
-    async with serving(database_url, service.issuer, **settings) as renamed:
-        claims = {"uid": uuid4().hex, "mail": "a@example.com", "prenom": "Zoé", "nom": "Petit"}
-        user = await renamed.user(service.issuer.token(**claims))
-        assert [user[name] for name in ("ibmId", "email", "firstName", "lastName")] == list(claims.values())
-        await renamed.turns_away(f"Bearer {service.issuer.token()}")
+def test_the_application_needs_somebody_who_signs_tokens(database_url: str) -> None:
+    with pytest.raises(RuntimeError, match="OIDC_ISSUER"):
+        create_app(Settings(database_url=database_url, development=False))
+    with pytest.raises(RuntimeError, match="DATABASE_URL"):
+        create_app(Settings(database_url=None, development=True))

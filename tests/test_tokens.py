@@ -295,7 +295,7 @@ async def test_without_keys_the_service_is_unavailable_until_the_issuer_answers(
         await service.user(another.token())
 
 
-async def test_an_issuer_that_is_down(database_url: str, another: Issuer) -> None:
+async def test_an_issuer_that_is_down(database_url: str) -> None:
     with running_issuer(RSA) as gone:
         pass
     for settings in ({}, {"oidc_jwks_url": "not an address"}):
