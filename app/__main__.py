@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -84,6 +85,8 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="Processes to serve with.")] = 1,
 ) -> None:
     """Serve the API. In development: migrate, fill in demo data, and print a token for each demo person."""
+    # Being asked to end must not end us before the embedded PostgreSQL is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with settings_with_database() as settings:
         if settings.development:
             migrated(settings)
@@ -213,7 +216,11 @@ def create(
     user = {**person, "ibmId": primary_ibm_id, "role": "PRIMARY_CONTACT"}
     made = {"number": number, "name": name, "contacts": [contact], "users": [user]}
     with settings_with_database() as settings:
-        report(lambda: with_engine(settings, lambda engine: import_document(engine, {"sites": [made]}, "command line")))
+        report(
+            lambda: with_engine(
+                settings, lambda engine: import_document(engine, {"sites": [made]}, "command line")
+            )
+        )
 
 
 def report(work: Callable[[], ImportResult]) -> None:

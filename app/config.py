@@ -42,7 +42,8 @@ class Settings(BaseSettings):
         description="Where the issuer publishes its keys; by default found through its discovery document.",
     )
     oidc_algorithms: list[str] = Field(
-        ["RS256", "PS256", "ES256", "EdDSA"],
+        ["RS256", "PS256", "ES256", "Ed25519", "EdDSA"],
+        min_length=1,
         description="Signature algorithms that are accepted, as a JSON list.",
     )
     oidc_claim_ibm_id: str = Field("preferred_username", description="Claim that holds the IBMid.")

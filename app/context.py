@@ -131,7 +131,7 @@ class Transaction:
         kind = rules.snake(model.__name__)
         parsed = parse_id(id)
         if not parsed or parsed[0] != kind:
-            raise refuse(Code.WRONG_ID_KIND, *path, expected=kind)
+            raise refuse(Code.WRONG_ID_KIND, *path, expected=model.__name__)
         key = parsed[1]
         site_id = await self.session.scalar(sa.select(model.site_id).where(model.id == key))
         await self.lock_site(site_id)

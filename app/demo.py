@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from uuid_utils.compat import uuid7
 
 from app.actor import Actor
+from app.db.locks import creating_sites
 from app.db.models import AccessRequest, HistoryEvent, Membership, Site, User
 from app.errors import Fault, UserError
 from app.history import record, values_of
@@ -32,7 +33,7 @@ from app.rules import (
     check_optional_justification,
     no_levels,
 )
-from app.site_import import import_into, take_turn
+from app.site_import import import_into
 
 DATA = Path(__file__).with_name("demo.json")
 BEGINNING = timedelta(days=420)
@@ -112,7 +113,7 @@ PERSONAS = (
 async def fill(database: AsyncEngine) -> bool:
     """Write the demo data, all of them, when there is no site yet; returns whether it did."""
     async with AsyncSession(database, expire_on_commit=False) as session, session.begin():
-        await take_turn(session)
+        await creating_sites(session)
         if await session.scalar(sa.select(sa.exists(sa.select(Site.id)))):
             return False
         await _Story(session, datetime.now(UTC)).tell(_data())

@@ -212,7 +212,7 @@ def sentence(action: Action, translate: Callable[[str], str] = str) -> str:
     people = dict.fromkeys(line[0].words for line in RULES[action])
     conditions = dict.fromkeys(test.words for line in RULES[action] for test in line[1:])
     who = translate(message(", or ")).join(map(translate, people))
-    return "; ".join([who, *map(translate, conditions)])
+    return translate(message("; ")).join([who, *map(translate, conditions)])
 
 
 def allowed(action: Action) -> str:

@@ -236,7 +236,8 @@ def check_optional_justification(value: str | None, *path: str | int) -> Iterato
 
 
 def _check_text(value: str, limit: int, allowed: str, path: tuple[str | int, ...]) -> Iterator[Fault]:
-    if not value.strip():
+    value = value.strip()
+    if not value:
         yield Fault(code=Code.REQUIRED, path=path)
     if len(value) > limit:
         yield Fault(code=Code.TOO_LONG, path=path, parameters={"limit": limit})
@@ -247,7 +248,7 @@ def _check_text(value: str, limit: int, allowed: str, path: tuple[str | int, ...
 def is_readable(character: str) -> bool:
     """No control character, no half of a character, nothing that reverses the direction of the text."""
     return (
-        unicodedata.category(character) not in ("Cc", "Cs")
+        unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp")
         and not "\u202a" <= character <= "\u202e"
         and not "\u2066" <= character <= "\u2069"
     )

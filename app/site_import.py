@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from uuid_utils.compat import uuid7
 
 from app.actor import Actor
+from app.db.locks import creating_sites
 from app.db.models import AccessRequest, Contact, Membership, Site, User
 from app.errors import Code
 from app.history import record, values_of
@@ -29,8 +30,6 @@ from app.rules import AccessRequestState, Event, Role, fold, no_levels
 
 __all__ = ["ImportFault", "ImportRefused", "ImportResult", "import_document", "import_into", "import_sites"]
 
-TURN = 0x5173
-"""Key of the lock by which imports take turns, so that what one has checked stays true until it has written."""
 LARGEST = 5000
 """Sites and people of one import: the history takes a lock for each, and PostgreSQL has room for some 6,400."""
 
@@ -63,11 +62,6 @@ async def import_into(session: AsyncSession, document: dict[str, Any], client: s
     return await _import(session, document_rows(document), client)
 
 
-async def take_turn(session: AsyncSession) -> None:
-    """Wait until no other import runs; others wait until this transaction ends."""
-    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(TURN)))
-
-
 async def _in_transaction(database: AsyncEngine, rows: list[Row], client: str) -> ImportResult:
     async with AsyncSession(database, expire_on_commit=False) as session, session.begin():
         return await _import(session, rows, client)
@@ -77,7 +71,7 @@ async def _import(session: AsyncSession, rows: list[Row], client: str) -> Import
     sites, people = check_rows(rows)
     if len(sites) + len(people) > LARGEST:
         rows[0].refuse("", f"At most {LARGEST} sites and people fit into one import; split the file.")
-    await take_turn(session)
+    await creating_sites(session)
     await _check_numbers(session, [site.row for site in sites])
     await _known(session, people)
     _refuse_faulty(rows)

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pytest
@@ -22,13 +23,14 @@ from tests.world import World
 
 
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server_url() -> Iterator[str]:
     """A PostgreSQL server: the one in DATABASE_URL, or an embedded one of this worker's own."""
     given = os.environ.get("DATABASE_URL")
     if given:
         yield given
         return
-    with embedded_postgresql(tmp_path_factory.mktemp("postgresql")) as url:
+    # Not below pytest's own folder: as root, PostgreSQL runs as another user, who may not enter there.
+    with TemporaryDirectory(prefix="postgresql-") as folder, embedded_postgresql(Path(folder)) as url:
         # Tests may lose their data in a power cut; in exchange they do not wait for the disk.
         asyncio.run(administer(url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"))
         yield url

@@ -33,11 +33,13 @@ async def membership_rows(world: World, place: Place, *conditions: Any) -> list[
     return await world.rows(Membership, Membership.site_id == place.site_id, *conditions)
 
 
-async def contenders(world: World, place: Place) -> list[Awaitable[Payload]]:
+async def contenders(
+    world: World, place: Place, of_each_kind: int = CONTENDERS // 3
+) -> list[Awaitable[Payload]]:
     """Acts that each want a secondary contact's seat: a third adds, a third grants, a third promotes."""
     people = [
         User(id=uuid7(), ibm_id=f"{uuid4().hex}@example.com", email="a@example.com", sort_name="a")
-        for _ in range(2 * CONTENDERS // 3)
+        for _ in range(2 * of_each_kind)
     ]
     askers, users = people[::2], people[1::2]
     requests = [
@@ -48,13 +50,14 @@ async def contenders(world: World, place: Place) -> list[Awaitable[Payload]]:
         Membership(id=uuid7(), site_id=place.site_id, user_id=user.id, role=Role.USER, **no_levels())
         for user in users
     ]
-    ids = [row.id for row in (*requests, *members)]
+    request_ids = [write_id("access_request", row.id) for row in requests]
+    membership_ids = [write_id("membership", row.id) for row in members]
     await world.add(*people, *requests, *members)
-    primary, half = place.primary, len(requests)
+    primary = place.primary
     return [
-        *(add_user(primary, place, f"{uuid4().hex}@example.com") for _ in range(CONTENDERS // 3)),
-        *(grant(primary, write_id("access_request", id)) for id in ids[:half]),
-        *(promote(primary, write_id("membership", id)) for id in ids[half:]),
+        *(add_user(primary, place, f"{uuid4().hex}@example.com") for _ in range(of_each_kind)),
+        *(grant(primary, id) for id in request_ids),
+        *(promote(primary, id) for id in membership_ids),
     ]
 
 
@@ -91,6 +94,14 @@ async def test_seats_are_never_five_and_always_four(world: World) -> None:
         assert outcomes(payloads) == {"done": 4, "SECONDARY_CONTACT_LIMIT": CONTENDERS - 4}
         seats = await membership_rows(world, place, Membership.role == Role.SECONDARY_CONTACT)
         assert sorted(row.seat for row in seats if row.seat) == [1, 2, 3, 4]
+
+
+async def test_three_who_want_the_last_three_seats_at_once_all_get_one(world: World) -> None:
+    """Nobody is refused because of others who looked for a free seat at the same moment."""
+    for _ in range(SITES // 5):
+        place = await world.site()
+        await world.secondary(place)
+        assert outcomes(await at_once(await contenders(world, place, of_each_kind=1))) == {"done": 3}
 
 
 async def test_one_request_is_decided_once(world: World) -> None:

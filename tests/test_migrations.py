@@ -37,8 +37,10 @@ OTHERS = {
     "functions": "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
     "triggers": "SELECT tgrelid::regclass, tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
     "rights": """
-        SELECT relname, acl::text FROM pg_class, unnest(relacl) AS acl
-        WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'""",
+        SELECT name, acl::text FROM (
+            SELECT relname AS name, unnest(relacl) AS acl FROM pg_class
+            UNION ALL SELECT nspname, unnest(nspacl) FROM pg_namespace
+        ) AS objects WHERE acl::text LIKE 'account_management_server=%'""",
 }
 
 
@@ -73,7 +75,9 @@ def described(url: str, queries: dict[str, str]) -> dict[str, set[tuple[Any, ...
             for name, query in queries.items()
         }
         return {
-            name: {row for row in found if not any("alembic_version" in value for value in row)}
+            name: {
+                row for row in found if name == "rights" or not any("alembic_version" in cell for cell in row)
+            }
             for name, found in rows.items()
         }
 

@@ -175,7 +175,7 @@ async def landscape(world: World) -> Landscape:
 
 
 async def add_requests(world: World, place: Place, people: list[Any], decider: UUID | None) -> None:
-    """A pending request of each, and a denied one whose decider is a member of no standing there."""
+    """A pending request of each, and one denied by somebody who is no member of the site any more."""
     closed = {"state": AccessRequestState.DENIED, "denial_reason": DenialReason.UNKNOWN_REQUESTER}
     for person in people:
         await world.request(place, person)

@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -189,6 +189,20 @@ class World:
         )
         return person, write_id("membership", membership_id)
 
+    async def caller(self, place: Place, who: str) -> Person:
+        """Somebody by a word: primary, user, ended (a former user), stranger, or the level of a secondary contact.
+
+        Such a level is written like "manage_access=VIEW".
+        """
+        if who == "primary":
+            return place.primary
+        if who == "stranger":
+            return await self.person(who)
+        if "=" in who:
+            name, _, level = who.partition("=")
+            return (await self.secondary(place, **{name: UpdateLevel[level]}))[0]
+        return (await self.member(place, ends_at=ago(days=1) if who == "ended" else None))[0]
+
     async def secondary(self, place: Place, **levels: Level) -> tuple[Person, str]:
         """A secondary contact."""
         return await self.member(place, Role.SECONDARY_CONTACT, **levels)
@@ -233,7 +247,8 @@ class World:
             "contact": "SELECT * FROM contact",
             "access_request": "SELECT * FROM access_request",
             "history": "SELECT * FROM history_event"
-            " WHERE event NOT IN ('USER_SIGNED_IN_FIRST', 'USER_REGISTERED')",
+            " WHERE event <> 'USER_SIGNED_IN_FIRST'"
+            " AND (event <> 'USER_REGISTERED' OR actor_id IS DISTINCT FROM subject_id)",
         }
         async with self.database.connect() as connection:
             return {
@@ -242,6 +257,11 @@ class World:
                 )
                 for name, query in statements.items()
             }
+
+
+def ago(**duration: float) -> datetime:
+    """A moment in the past, such as ``ago(days=1)``."""
+    return datetime.now(UTC) - timedelta(**duration)
 
 
 def contact_row(site_id: UUID, contact_id: UUID, **values: Any) -> Contact:

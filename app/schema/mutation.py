@@ -38,10 +38,17 @@ def _described(fault: Fault, context: Context) -> dict[Any, Any]:
     return {
         TYPE: payloads.error_type(fault.code),
         "code": fault.code,
-        "message": translate(fault.code.value, context.language, **fault.parameters),
+        "message": _sentence(fault, context),
         "path": [str(step) for step in fault.path],
         **fault.parameters,
     }
+
+
+def _sentence(fault: Fault, context: Context) -> str:
+    """The sentence of a code; where it passes on a reason, that is a sentence to translate as well."""
+    reason = fault.parameters.get("reason")
+    translated = {"reason": translate(reason, context.language)} if reason else {}
+    return translate(fault.code.value, context.language, **fault.parameters | translated)
 
 
 @strawberry.type(description="Everything that can be changed.")
