@@ -15,12 +15,13 @@ from pydantic import SecretStr, ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import demo, development, doctor
-from app.config import Settings
+from app.config import Misconfigured, Settings
 from app.db.embedded import embedded_postgresql
 from app.db.engine import create_engine
 from app.db.migrate import current_revision, newest_revision
 from app.db.migrate import migrate as apply_migrations
 from app.schema.schema import build_schema, sdl
+from app.server import verifier_of
 from app.site_import import ImportRefused, ImportResult, import_document, import_sites
 
 T = TypeVar("T")
@@ -40,6 +41,9 @@ def main() -> None:
     """Run the command; a wrong setting is told in a sentence, not in a traceback."""
     try:
         cli()
+    except Misconfigured as error:
+        typer.echo(str(error), err=True)
+        sys.exit(2)
     except ValidationError as error:
         for fault in error.errors():
             name = ".".join(map(str, fault["loc"])).upper()
@@ -92,9 +96,8 @@ def serve(
             migrated(settings)
             with_engine(settings, demo.fill)
             greet(settings)
-        elif with_engine(settings, revision) != newest_revision():
-            typer.echo("The tables are not at the newest revision: run account-management migrate.", err=True)
-            raise typer.Exit(1)
+        else:
+            check_ready(settings)
         # Worker processes are started anew and read the settings again, so they must find this database there.
         assert settings.database_url is not None
         os.environ["DATABASE_URL"] = settings.database_url.get_secret_value()
@@ -108,6 +111,13 @@ def serve(
             server_header=False,
             log_level="warning",
         )
+
+
+def check_ready(settings: Settings) -> None:
+    """Raises Misconfigured when nobody signs tokens, or when the tables are of another revision."""
+    verifier_of(settings)
+    if with_engine(settings, revision) != newest_revision():
+        raise Misconfigured("The tables are not at the newest revision: run account-management migrate.")
 
 
 async def revision(engine: AsyncEngine) -> str | None:

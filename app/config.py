@@ -7,6 +7,10 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
 
 
+class Misconfigured(Exception):
+    """The service cannot run with these settings; the text says what to set."""
+
+
 class Settings(BaseSettings):
     """Every setting of the service, each an environment variable of the same name in capitals."""
 

@@ -51,7 +51,7 @@ class ContactForm(Protocol):
 def check_contact(form: ContactForm) -> tuple[dict[str, Any], list[Fault]]:
     """The values to keep, by column, and every fault with its path."""
     values: dict[str, Any] = {name: tidy(getattr(form, name)) for name in TEXTS}
-    faults = list(_check_texts(form, values))
+    faults = list(_check_texts(values))
     # What cannot even be read is not looked at any further.
     readable = {name for name in TEXTS if (camel(name),) not in {fault.path for fault in faults}}
     faults += _check_types(form.types)
@@ -62,10 +62,10 @@ def check_contact(form: ContactForm) -> tuple[dict[str, Any], list[Fault]]:
     return values, [*faults, *_check_country(values, readable)]
 
 
-def _check_texts(form: ContactForm, values: dict[str, Any]) -> Iterator[Fault]:
+def _check_texts(values: dict[str, Any]) -> Iterator[Fault]:
     for name, limit in TEXTS.items():
         if values[name] is not None or name not in BY_COUNTRY:
-            yield from check_text(getattr(form, name), limit, camel(name))
+            yield from check_text(values[name] or "", limit, camel(name))
 
 
 def _check_types(types: list[ContactType]) -> Iterator[Fault]:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from app import history, rules
 from app.actor import Actor
 from app.db.models import AccessRequest, Contact, Membership, Site
-from app.errors import Code, Fault, UserError, refuse, unauthenticated
+from app.errors import Code, Fault, UserError, bad_input, refuse, unauthenticated
 from app.identity import standings_of
 from app.language import translate
 from app.policy import NOT_OWN, NOT_PRIMARY, SEEING, Action, allows, denial
@@ -27,6 +27,8 @@ from app.rules import Event, Language
 Row = TypeVar("Row", Site, Membership, Contact, AccessRequest)
 BUSY = {"55P03", "40P01", "40001"}
 """PostgreSQL's codes for: lock not available, deadlock, serialization failure."""
+DATA_EXCEPTION = "22"
+"""PostgreSQL's class of codes for values it cannot take, as a forged cursor can hold."""
 
 
 def _fault(code: Code, *path: str | int, **parameters: Any) -> Fault:
@@ -35,7 +37,10 @@ def _fault(code: Code, *path: str | int, **parameters: Any) -> Fault:
 
 BY_CONSTRAINT = {
     "uq_membership_site_id_seat": _fault(
-        Code.SECONDARY_CONTACT_LIMIT, "role", limit=rules.SECONDARY_CONTACT_SEATS
+        Code.SECONDARY_CONTACT_LIMIT,
+        "role",
+        limit=rules.SECONDARY_CONTACT_SEATS,
+        current=rules.SECONDARY_CONTACT_SEATS,
     ),
     "uq_membership_site_id_user_id": _fault(Code.ALREADY_MEMBER),
     "uq_membership_primary_contact": _fault(Code.ROLE_NOT_ASSIGNABLE, "role"),
@@ -69,9 +74,16 @@ class Context:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
         """A connection for reading, on one snapshot."""
-        async with self.database.connect() as connection:
-            await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            yield connection
+        try:
+            async with self.database.connect() as connection:
+                await connection.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
+                yield connection
+        except DBAPIError as error:
+            if _sqlstate(error).startswith(DATA_EXCEPTION):
+                raise bad_input("A value in the request cannot be compared with what is kept.") from error
+            raise
 
     async def read(self, selected: Selected) -> Any:
         """Read what is selected below a root field."""
@@ -105,13 +117,14 @@ class Context:
 
 
 def _meaning(error: DBAPIError) -> Exception:
-    cause = getattr(error.orig, "__cause__", None)
-    constraint = getattr(cause, "constraint_name", None)
+    constraint = getattr(getattr(error.orig, "__cause__", None), "constraint_name", None)
     if isinstance(error, IntegrityError) and constraint in BY_CONSTRAINT:
         return UserError(BY_CONSTRAINT[constraint])
-    if getattr(cause, "sqlstate", None) in BUSY:
-        return refuse(Code.CONFLICT)
-    return error
+    return refuse(Code.CONFLICT) if _sqlstate(error) in BUSY else error
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(getattr(error.orig, "__cause__", None), "sqlstate", None) or ""
 
 
 @dataclass

@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from app import development
-from app.config import Settings
+from app.config import Misconfigured, Settings
 from app.db.engine import create_engine
 from app.endpoint import Endpoint
 from app.log import configure_logging
@@ -41,7 +41,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     settings = settings or Settings()
     configure_logging(settings.log_format)
     if settings.database_url is None:
-        raise RuntimeError("DATABASE_URL is not set; account-management serve starts an embedded PostgreSQL")
+        raise Misconfigured("DATABASE_URL is not set; account-management serve starts an embedded PostgreSQL")
     database = create_engine(settings.database_url.get_secret_value(), settings)
     endpoint = Endpoint(build_schema(), database, verifier_of(settings), settings.request_size_limit)
 
@@ -65,7 +65,7 @@ def verifier_of(settings: Settings) -> Verifier:
     if settings.development:
         return development.verifier(settings)
     if settings.oidc_issuer is None or settings.oidc_audience is None:
-        raise RuntimeError("set OIDC_ISSUER and OIDC_AUDIENCE, or DEVELOPMENT=true for the built-in issuer")
+        raise Misconfigured("Set OIDC_ISSUER and OIDC_AUDIENCE, or DEVELOPMENT=true for the built-in issuer")
     keys = PublishedKeys(settings.oidc_issuer, settings.oidc_jwks_url)
     return Verifier(settings, settings.oidc_issuer, settings.oidc_audience, keys)
 

@@ -30,9 +30,7 @@ MANAGERS = ["primary", "manage_access=UPDATE"]
 
 
 async def grant(person: Person, request_id: str, role: str = "USER", **input: Any) -> dict[str, Any]:
-    return await person.succeed(
-        "grantAccessRequest", GRANTED, accessRequestId=request_id, role=role, **input
-    )
+    return await person.succeed("grantAccessRequest", GRANTED, accessRequestId=request_id, role=role, **input)
 
 
 async def sites_of(person: Person) -> list[dict[str, Any]]:
@@ -255,7 +253,10 @@ async def test_a_secondary_contact_stays_one_when_granted_as_a_user(world: World
     payload = await grant(place.primary, request_id, privileges={"reporting": "VIEW"})
     assert payload["membership"]["role"] == "SECONDARY_CONTACT"
     account = NOTHING["accountManagement"] | {"manageAccess": "VIEW"}  # type: ignore[operator]
-    assert payload["membership"]["privileges"] == NOTHING | {"reporting": "VIEW", "accountManagement": account}
+    assert payload["membership"]["privileges"] == NOTHING | {
+        "reporting": "VIEW",
+        "accountManagement": account,
+    }
 
 
 async def test_the_primary_contact_is_not_changed_by_granting_their_request(world: World) -> None:
@@ -319,7 +320,9 @@ async def test_the_requester_sees_why_access_was_denied(world: World, who: str, 
 async def test_a_denial_has_no_free_text_and_one_of_three_reasons(world: World) -> None:
     place = await world.site()
     _, request_id = await world.request(place)
-    document = "mutation($input: DenyAccessRequestInput!) { denyAccessRequest(input: $input) { errors { code } } }"
+    document = (
+        "mutation($input: DenyAccessRequestInput!) { denyAccessRequest(input: $input) { errors { code } } }"
+    )
     for input in ({"reason": "BECAUSE"}, {}, {"reason": "UNKNOWN_REQUESTER", "justification": "No"}):
         async with world.unchanged():
             response = await place.primary.post(document, input={"accessRequestId": request_id, **input})

@@ -9,7 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from app.db.models import User
+from app.query.cursor import fingerprint, write_cursor
 from app.rules import ContactType, PurchaseAndDownloadLevel, ViewLevel
+from app.schema.enums import MembershipOrderField, OrderDirection
 from tests.world import UPDATE, VIEW, Person, Place, World
 
 PAGE = """
@@ -287,6 +289,20 @@ async def test_a_cursor_belongs_to_its_list_order_and_filter(world: World) -> No
     ):
         response = await place.primary.post(LIST, id=place.id, **variables)
         assert response.json()["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT"}, variables
+
+
+@pytest.mark.parametrize(
+    "values", [[], ["x"], ["x", "y"], ["x", "y", "z"], ["ROLE", "not-a-uuid"], ["\u0000", "0"]]
+)
+async def test_a_forged_cursor_is_a_clear_error(world: World, values: list[str]) -> None:
+    place = await world.site()
+    by = {"field": "ROLE", "direction": "ASC"}
+    of = fingerprint(
+        "Site.memberships", None, {"field": MembershipOrderField.ROLE, "direction": OrderDirection.ASC}
+    )
+    response = await place.primary.post(LIST, id=place.id, by=by, after=write_cursor(of, values))
+    assert response.json()["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT"}
+    assert ("compared" if len(values) == 2 else "cursor") in response.text
 
 
 async def test_a_page_of_nothing_still_counts(world: World) -> None:

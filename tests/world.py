@@ -17,7 +17,7 @@ from app import development
 from app.config import Settings
 from app.db.models import AccessRequest, Base, Contact, Membership, Site, User
 from app.query.ids import write_id
-from app.rules import ContactType, Level, Role, UpdateLevel, no_levels
+from app.rules import ContactType, Role, UpdateLevel, no_levels
 
 UPDATE, VIEW = UpdateLevel.UPDATE, UpdateLevel.VIEW
 CONTACT = {
@@ -136,11 +136,11 @@ class World:
         await self.add(User(id=user_id, ibm_id=ibm_id, email=ibm_id, sort_name=ibm_id))
         return Person(self, ibm_id, user_id)
 
-    async def site(self, pending_request_days: int | None = None) -> Place:
+    async def site(self, pending_request_days: int | None = None, number: str | None = None) -> Place:
         """A site with a primary contact and a primary contact record."""
         primary = await self.person("primary")
         site_id, membership_id, contact_id = uuid7(), uuid7(), uuid7()
-        number = uuid4().hex[:10].upper()
+        number = number or uuid4().hex[:10].upper()
         await self.add(
             Site(
                 id=site_id,
@@ -167,9 +167,9 @@ class World:
         person: Person | None = None,
         seat: int | None = None,
         ends_at: datetime | None = None,
-        **levels: Level,
+        **values: Any,
     ) -> tuple[Person, str]:
-        """A member of a site, and the id of their membership in the schema."""
+        """A member of a site, with these levels and other values; and the id of their membership in the schema."""
         person = person or await self.person(role.value.lower())
         if role is Role.SECONDARY_CONTACT and seat is None:
             seat = 1 + len(
@@ -184,7 +184,7 @@ class World:
                 role=role,
                 seat=seat,
                 ends_at=ends_at,
-                **no_levels() | levels,
+                **no_levels() | values,
             )
         )
         return person, write_id("membership", membership_id)
@@ -203,9 +203,9 @@ class World:
             return (await self.secondary(place, **{name: UpdateLevel[level]}))[0]
         return (await self.member(place, ends_at=ago(days=1) if who == "ended" else None))[0]
 
-    async def secondary(self, place: Place, **levels: Level) -> tuple[Person, str]:
+    async def secondary(self, place: Place, **values: Any) -> tuple[Person, str]:
         """A secondary contact."""
-        return await self.member(place, Role.SECONDARY_CONTACT, **levels)
+        return await self.member(place, Role.SECONDARY_CONTACT, **values)
 
     async def request(self, place: Place, person: Person | None = None, **values: Any) -> tuple[Person, str]:
         """A pending access request, and its id in the schema."""

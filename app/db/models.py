@@ -305,7 +305,8 @@ class HistoryEvent(Base):
     """One change, for ever: who, what, when, on what, before and after, why, through which client.
 
     Events of one stream (a site, or a person for what concerns no site) are numbered and chained: each holds
-    a hash over itself and its predecessor's hash. A trigger computes both; nothing may be altered.
+    a hash over itself and its predecessor's hash. A trigger computes both; nothing may be altered. Columns without
+    a value are not hashed, so that new columns leave old hashes as they are.
     """
 
     __tablename__ = "history_event"

@@ -29,5 +29,4 @@ def read_cursor(of: str, cursor: str) -> list[str]:
     check, payload = text[:12], text[12:]
     if check != fingerprint(of, payload):
         raise bad_input("This cursor does not belong to this list with this order and filter.")
-    values: list[str] = json.loads(payload)
-    return values
+    return [str(value) for value in json.loads(payload)]

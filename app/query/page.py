@@ -54,6 +54,8 @@ class Page:
         """Only rows beyond the cursors, in an order by `columns` which all run in the same direction."""
         found = []
         for cursor, later in ((self.after, True), (self.before, False)):
+            if cursor is not None and len(cursor) != len(columns):
+                raise bad_input("This cursor does not belong to this list.")
             if cursor is not None:
                 bounds = sa.tuple_(
                     *(

@@ -36,7 +36,7 @@ from app.schema.inputs import (
 async def request(tx: Transaction, input: RequestAccessInput) -> dict[str, Any]:
     """Ask for access by site number. A number that no site has is answered just like one that has."""
     faults = [
-        *check_text(input.site_number, NUMBER_LENGTH, "siteNumber"),
+        *check_text(input.site_number.strip(), NUMBER_LENGTH, "siteNumber"),
         *check_optional_justification(input.justification, "justification"),
     ]
     if faults:

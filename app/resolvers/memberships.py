@@ -71,10 +71,10 @@ async def add(tx: Transaction, input: AddUserInput) -> dict[str, Any]:
 
 def check_person(ibm_id: str, email: str) -> tuple[str, list[Fault]]:
     """The tidied e-mail address, and the faults of the two fields that name a person."""
-    faults = list(check_text(ibm_id, IBM_ID_LENGTH, "ibmId"))
+    faults = list(check_text(ibm_id.strip(), IBM_ID_LENGTH, "ibmId"))
     if not faults and len(ibm_id.split()) > 1:
         faults.append(Fault(code=Code.INVALID_IBM_ID, path=("ibmId",)))
-    found = list(check_text(email, EMAIL_LENGTH, "email"))
+    found = list(check_text(email.strip(), EMAIL_LENGTH, "email"))
     if not found:
         email, found = check_email(email.strip(), "email")
     return email, faults + found
@@ -174,7 +174,12 @@ async def _free_seat(tx: Transaction, site_id: UUID) -> int:
         )
     free = set(range(1, SECONDARY_CONTACT_SEATS + 1)) - set(taken)
     if not free:
-        raise refuse(Code.SECONDARY_CONTACT_LIMIT, "role", limit=SECONDARY_CONTACT_SEATS)
+        raise refuse(
+            Code.SECONDARY_CONTACT_LIMIT,
+            "role",
+            limit=SECONDARY_CONTACT_SEATS,
+            current=SECONDARY_CONTACT_SEATS,
+        )
     return min(free)
 
 

@@ -56,7 +56,8 @@ class ConflictError(UserError):
 class LimitReachedError(UserError):
     """A limit is reached."""
 
-    limit: int = _given("limit", "How many there may be, and how many there are.")
+    limit: int = _given("limit", "How many there may be.")
+    current: int = _given("current", "How many there are.")
 
 
 @strawberry.type(description="Somebody else was faster.")

@@ -269,7 +269,7 @@ BEGIN
     SELECT last.number, last.hash INTO NEW.number, NEW.previous_hash
         FROM history_event AS last WHERE last.stream = NEW.stream ORDER BY last.number DESC LIMIT 1;
     NEW.number = coalesce(NEW.number, 0) + 1;
-    NEW.hash = sha256(convert_to((to_jsonb(NEW) - 'hash')::text, 'UTF8'));
+    NEW.hash = sha256(convert_to(jsonb_strip_nulls(to_jsonb(NEW) - 'hash')::text, 'UTF8'));
     RETURN NEW;
 END $$;
 
