@@ -134,8 +134,11 @@ def _check_state(state: str | None, rules: ValidationRules) -> tuple[str | None,
     if found or state is None or not rules.country_area_choices:
         return state, found
     for code, name in rules.country_area_choices:
-        if _loosely(state) in (_loosely(code), _loosely(name)):
+        if _loosely(state) == _loosely(code):
             return code, []
+        if _loosely(state) == _loosely(name):
+            # Where the data has no code but the name in the country's own script, Dubai stays Dubai.
+            return code if code.isascii() else name, []
     fault = Fault(code=Code.INVALID_STATE_OR_PROVINCE, path=path, parameters={"country": rules.country_code})
     return state, [fault]
 

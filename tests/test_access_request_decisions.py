@@ -6,46 +6,17 @@ import pytest
 
 from app.db.models import AccessRequest, Membership
 from app.rules import PurchaseAndDownloadLevel, Role, UpdateLevel, ViewLevel
-from tests.test_access_requests import CLOSED
-from tests.world import UPDATE, VIEW, Person, Place, World, ago
+from tests.access import CLOSED, GRANTED, MANAGERS, NOTHING, full_site, sites_of
+from tests.world import UPDATE, VIEW, Person, World, ago
 
-LEVELS = """purchaseAndDownload reporting entitlementInventory entitlementAllocations
-  accountManagement { manageAccess contactUpdates accountDocuments }"""
-MEMBERSHIP = f"id role justification endsAt active createdAt user {{ ibmId }} privileges {{ {LEVELS} }}"
-GRANTED = f"""accessRequest {{ state grantedRole justification approverJustification closedAt
-  decidedBy {{ id }} }} membership {{ {MEMBERSHIP} }}
-  site {{ remainingSecondaryContactSeats memberships {{ totalCount }} }}"""
-NOTHING = {
-    "purchaseAndDownload": "NONE",
-    "reporting": "NONE",
-    "entitlementInventory": "NONE",
-    "entitlementAllocations": "NONE",
-    "accountManagement": {"manageAccess": "NONE", "contactUpdates": "NONE", "accountDocuments": "NONE"},
-}
 DECISIONS: list[tuple[str, dict[str, Any]]] = [
     ("grantAccessRequest", {"role": "USER"}),
     ("denyAccessRequest", {"reason": "UNKNOWN_REQUESTER"}),
 ]
-MANAGERS = ["primary", "manage_access=UPDATE"]
 
 
 async def grant(person: Person, request_id: str, role: str = "USER", **input: Any) -> dict[str, Any]:
     return await person.succeed("grantAccessRequest", GRANTED, accessRequestId=request_id, role=role, **input)
-
-
-async def sites_of(person: Person) -> list[dict[str, Any]]:
-    document = "{ viewer { memberships { nodes { role active site { number } } } } }"
-    nodes: list[dict[str, Any]] = (await person.ask(document))["viewer"]["memberships"]["nodes"]
-    return nodes
-
-
-async def full_site(world: World, **fourth: Any) -> Place:
-    """A site with its four secondary contacts; `fourth` says something of the last one."""
-    place = await world.site()
-    for _ in range(3):
-        await world.secondary(place)
-    await world.secondary(place, **fourth)
-    return place
 
 
 @pytest.mark.parametrize("who", MANAGERS)

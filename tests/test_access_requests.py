@@ -7,6 +7,7 @@ import pytest
 
 from app.db.models import AccessRequest
 from app.rules import AccessRequestState, DenialReason
+from tests.access import CLOSED
 from tests.world import VIEW, Person, World, ago
 
 REQUEST = """__typename id siteNumber state justification approverJustification grantedRole denialReason
@@ -236,14 +237,6 @@ async def test_nobody_withdraws_the_request_of_somebody_else(world: World, who: 
     _, request_id = await world.request(place)
     refusal = await caller.refused("withdrawAccessRequest", accessRequestId=request_id)
     assert refusal == [(code, "accessRequestId")]
-
-
-CLOSED: list[dict[str, Any]] = [
-    {"state": AccessRequestState.WITHDRAWN, "closed_at": ago(days=1)},
-    {"state": AccessRequestState.EXPIRED, "closed_at": ago(days=1), "expires_at": ago(days=1)},
-    {"expires_at": ago(minutes=1)},
-]
-"""Requests that were withdrawn, written down as expired, and not looked at since they ran out."""
 
 
 @pytest.mark.parametrize("closed", CLOSED, ids=["withdrawn", "expired", "just expired"])

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from app.db.models import User
-from tests.test_access_request_decisions import GRANTED, MANAGERS, NOTHING, full_site, sites_of
+from tests.access import GRANTED, MANAGERS, NOTHING, form, full_site, newcomer, sites_of
 from tests.world import VIEW, Person, Place, World, ago
 
 PREVIEW = """query($input: AddUserPreviewInput!) { addUserPreview(input: $input) {
@@ -16,24 +16,6 @@ NOBODY = {"known": False, "name": None, "membership": None, "pendingAccessReques
 
 async def preview(caller: Person, place: Place, ibm_id: str) -> Any:
     return (await caller.ask(PREVIEW, input={"siteId": place.id, "ibmId": ibm_id}))["addUserPreview"]
-
-
-def form(place: Place, ibm_id: str, **changes: Any) -> dict[str, Any]:
-    """The input of addUser in which nothing is wrong."""
-    return {
-        "siteId": place.id,
-        "ibmId": ibm_id,
-        "email": ibm_id,
-        "confirmed": True,
-        "justification": "New colleague",
-        "role": "USER",
-        **changes,
-    }
-
-
-def newcomer() -> str:
-    """An IBMid that nobody has."""
-    return f"newcomer-{uuid4().hex[:12]}@example.com"
 
 
 @pytest.mark.parametrize("who", MANAGERS)

@@ -51,7 +51,10 @@ async def refused(world: World, form: dict[str, Any]) -> list[tuple[str, str]]:
         ("HK", "Kowloon", None, "Kowloon", None),
         ("HK", "九龍", "", "Kowloon", None),
         ("SG", None, "546080", None, "546080"),
-        ("AE", "دبي", None, "دبي", None),
+        ("AE", "dubai", None, "Dubai", None),
+        ("AE", "إمارة دبيّ", None, "إمارة دبيّ", None),
+        ("JP", "Tokyo", "100-0001", "Tokyo", "100-0001"),
+        ("JP", "東京都", "100-0001", "東京都", "100-0001"),
     ],
 )
 async def test_an_address_is_kept_after_the_rules_of_its_country(
@@ -92,6 +95,7 @@ STATE, CODE = "stateOrProvince", "postalCode"
         ("IE", None, "75002", [("INVALID_POSTAL_CODE", CODE)]),
         ("HK", None, "999077", [("NOT_PART_OF_ADDRESS", CODE), ("REQUIRED", STATE)]),
         ("SG", "Singapore", None, [("REQUIRED", CODE), ("NOT_PART_OF_ADDRESS", STATE)]),
+        ("JP", "Tokyo", "530-0001", [("INVALID_POSTAL_CODE", CODE)]),
         ("AE", None, "00000", [("NOT_PART_OF_ADDRESS", CODE), ("REQUIRED", STATE)]),
     ],
 )
@@ -124,7 +128,7 @@ ADDRESSES = {
     "IE": (None, None),
     "HK": ("Kowloon", None),
     "SG": (None, "546080"),
-    "AE": ("دبي", None),
+    "AE": ("Dubai", None),
 }
 
 

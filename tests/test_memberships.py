@@ -6,7 +6,7 @@ import pytest
 
 from app.db.models import Membership
 from app.rules import PRIVILEGES, PurchaseAndDownloadLevel, Role, ViewLevel
-from tests.test_access_request_decisions import GRANTED, MANAGERS, MEMBERSHIP, NOTHING, full_site, sites_of
+from tests.access import GRANTED, MANAGERS, MEMBERSHIP, NOTHING, form, full_site, sites_of
 from tests.world import UPDATE, VIEW, Person, Place, World, ago
 
 UPDATED = f"membership {{ {MEMBERSHIP} }} site {{ remainingSecondaryContactSeats }}"
@@ -295,12 +295,7 @@ async def test_a_removed_person_can_be_added_again(world: World) -> None:
     payload = await place.primary.succeed(
         "addUser",
         GRANTED,
-        siteId=place.id,
-        ibmId=member.ibm_id,
-        email=member.ibm_id,
-        confirmed=True,
-        justification="Back again",
-        role="USER",
+        **form(place, member.ibm_id),
     )
     assert payload["membership"]["id"] != membership_id
     assert payload["membership"]["privileges"] == NOTHING

@@ -1,0 +1,152 @@
+"""Ids and callers of every mutation: foreign, unknown, wrong and anonymous ones are refused alike everywhere."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from app.rules import ContactType, snake
+from tests.world import CONTACT, Place, World
+
+PERSON = {
+    "ibmId": "somebody@example.com",
+    "email": "somebody@example.com",
+    "confirmed": True,
+    "justification": "New colleague",
+    "role": "USER",
+}
+BY_ID: dict[str, tuple[str, dict[str, Any]]] = {
+    "withdrawAccessRequest": ("accessRequestId", {}),
+    "grantAccessRequest": ("accessRequestId", {"role": "USER"}),
+    "denyAccessRequest": ("accessRequestId", {"reason": "UNKNOWN_REQUESTER"}),
+    "addUser": ("siteId", PERSON),
+    "updateMembership": ("membershipId", {"privileges": {"reporting": "VIEW"}}),
+    "removeMembership": ("membershipId", {}),
+    "leaveSite": ("siteId", {}),
+    "createContact": ("siteId", CONTACT),
+    "updateContact": ("contactId", CONTACT),
+    "updateContacts": ("siteId", {"contacts": []}),
+    "deleteContact": ("contactId", {}),
+}
+"""Every mutation that takes an id: the field it stands in, and the rest of an input in which nothing is wrong."""
+ALL = {**BY_ID, "requestAccess": ("siteNumber", {})}
+TYPES = {
+    "siteId": "Site",
+    "membershipId": "Membership",
+    "accessRequestId": "AccessRequest",
+    "contactId": "Contact",
+}
+GARBAGE = [
+    "",
+    " ",
+    "x",
+    "1",
+    "site",
+    "site_",
+    "_",
+    "None",
+    "\x00",
+    "\ud800",
+    "é",
+    "x" * 5000,
+    "../../etc",
+    "%s",
+]
+
+
+async def ids_of(world: World, place: Place) -> dict[str, str]:
+    """An id of every kind at a site, by the field it fits, and of a user, which fits none."""
+    return {
+        "siteId": place.id,
+        "membershipId": (await world.member(place))[1],
+        "accessRequestId": (await world.request(place))[1],
+        "contactId": await world.contact(place, [ContactType.BILLING]),
+        "user": place.primary.id,
+    }
+
+
+async def test_every_mutation_is_tried_below(world: World) -> None:
+    person = await world.person()
+    fields = "{ __schema { mutationType { fields { name } } } }"
+    data = await person.ask(fields)
+    assert {field["name"] for field in data["__schema"]["mutationType"]["fields"]} == set(ALL)
+
+
+@pytest.mark.parametrize("mutation", BY_ID)
+async def test_a_foreign_id_is_answered_exactly_like_an_unknown_one(world: World, mutation: str) -> None:
+    field, rest = BY_ID[mutation]
+    place, elsewhere = await world.site(), await world.site()
+    foreign = (await ids_of(world, elsewhere))[field]
+    unknown = f"{snake(TYPES[field])}_{uuid4().hex}"
+    answers = []
+    async with world.unchanged():
+        for id in (foreign, unknown):
+            response = await place.primary.post(document(mutation), input={field: id, **rest})
+            answers.append(response.json())
+    assert answers[0] == answers[1]
+    (error,) = answers[0]["data"][mutation]["errors"]
+    assert (error["code"], error["path"]) == ("NOT_FOUND", [field])
+    assert error["__typename"] == "AccessError"
+
+
+def document(mutation: str) -> str:
+    kind = mutation[0].upper() + mutation[1:]
+    return (
+        f"mutation($input: {kind}Input!) {{ {mutation}(input: $input)"
+        " { __typename errors { __typename code message path } } }"
+    )
+
+
+@pytest.mark.parametrize("mutation", BY_ID)
+async def test_what_is_no_id_of_the_kind_says_so(world: World, mutation: str) -> None:
+    field, rest = BY_ID[mutation]
+    place = await world.site()
+    ids = await ids_of(world, place)
+    right = ids.pop(field)
+    spoiled = [right.upper(), f"{right} ", f"{right}\n", right[:-1], f"{right}0", right.replace("_", "-")]
+    async with world.unchanged():
+        for id in [*ids.values(), *spoiled, *GARBAGE]:
+            payload = await place.primary.do(mutation, **{field: id, **rest})
+            faults = [(error["code"], error["path"]) for error in payload["errors"]]
+            assert faults == [("WRONG_ID_KIND", [field])], id
+            assert payload["errors"][0]["message"] == f"This is not the id of a {TYPES[field]}."
+
+
+@pytest.mark.parametrize("id", [None, 1.5, True, ["x"], {"id": "x"}])
+@pytest.mark.parametrize("mutation", ["leaveSite", "updateContact"])
+async def test_what_cannot_be_an_id_at_all_is_the_programs_fault(
+    world: World, mutation: str, id: Any
+) -> None:
+    field, rest = BY_ID[mutation]
+    place = await world.site()
+    async with world.unchanged():
+        response = await place.primary.post(document(mutation), input={field: id, **rest})
+    assert response.json()["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+async def test_ids_within_a_form_are_treated_alike(world: World) -> None:
+    place, elsewhere = await world.site(), await world.site()
+    ids = await ids_of(world, place)
+    foreign = (await ids_of(world, elsewhere))["contactId"]
+    for id in (foreign, f"contact_{uuid4().hex}"):
+        form = [{"contactId": id, **CONTACT}]
+        refusal = await place.primary.refused("updateContacts", siteId=place.id, contacts=form)
+        assert refusal == [("NOT_FOUND", "contacts.0.contactId")]
+    del ids["contactId"]
+    for id in [*ids.values(), *GARBAGE]:
+        form = [{"contactId": id, **CONTACT}]
+        refusal = await place.primary.refused("updateContacts", siteId=place.id, contacts=form)
+        assert refusal == [("WRONG_ID_KIND", "contacts.0.contactId")]
+
+
+@pytest.mark.parametrize("mutation", ALL)
+async def test_anonymous_callers_must_sign_in_first(world: World, mutation: str) -> None:
+    field, rest = ALL[mutation]
+    place = await world.site()
+    ids = {"siteNumber": place.number, **await ids_of(world, place)}
+    for id in (ids[field], "nonsense"):
+        body = {"query": document(mutation), "variables": {"input": {field: id, **rest}}}
+        async with world.unchanged():
+            answer = (await world.client.post("/graphql", json=body)).json()
+        assert answer["data"] == {mutation: None}
+        assert [error["extensions"]["code"] for error in answer["errors"]] == ["UNAUTHENTICATED"]
