@@ -27,7 +27,7 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import development
-from app.config import Settings
+from app.config import Misconfigured, Settings
 from app.db.models import Membership, User
 from app.rules import Language, UpdateLevel
 from app.schema.query import PUBLIC
@@ -338,7 +338,7 @@ def test_dangerous_settings_are_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_the_application_needs_somebody_who_signs_tokens(database_url: str) -> None:
-    with pytest.raises(RuntimeError, match="OIDC_ISSUER"):
+    with pytest.raises(Misconfigured, match="OIDC_ISSUER"):
         create_app(Settings(database_url=database_url, development=False))
-    with pytest.raises(RuntimeError, match="DATABASE_URL"):
+    with pytest.raises(Misconfigured, match="DATABASE_URL"):
         create_app(Settings(database_url=None, development=True))

@@ -67,9 +67,7 @@ async def test_a_token_signed_with_a_published_key_lets_in(service: Service, key
         ({"typ": "at+jwt"}, {}),
         ({"nonce": "a parameter of the issuer's own"}, {}),
         ({}, {"aud": ["another", AUDIENCE]}),
-        ({}, {"exp": NOW - 5}),
         ({}, {"exp": NOW + 600.5}),
-        ({}, {"nbf": NOW + 10, "iat": NOW + 10}),
         ({}, {"email": ABSENT}),
         ({}, {"given_name": ["A"], "family_name": "x" * 101, "locale": 5, "azp": {}, "own": {"deep": [1]}}),
     ],
@@ -78,6 +76,11 @@ async def test_what_issuers_may_do(service: Service, header: Any, changed: Any) 
     user = await service.user(service.issuer.token(header=header, **changed))
     assert user["email"] == user["ibmId"]
     assert (user["firstName"], user["lastName"], user["language"]) == (None, None, "EN")
+
+
+@pytest.mark.parametrize(("claim", "seconds"), [("exp", -5), ("nbf", 10), ("iat", 10)])
+async def test_clocks_may_differ_a_little(service: Service, claim: str, seconds: int) -> None:
+    assert await service.user(service.issuer.token(**{claim: time.time() + seconds}))
 
 
 WRONG_CLAIMS = {
