@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     oidc_claim_email: str = Field("email", description="Claim that holds the e-mail address.")
     oidc_claim_first_name: str = Field("given_name", description="Claim that holds the first name.")
     oidc_claim_last_name: str = Field("family_name", description="Claim that holds the last name.")
+    page_size_limit: int = Field(100, ge=1, le=500, description="Most rows a client may ask for in one page.")
     request_size_limit: int = Field(100_000, ge=1_000, description="Largest request body, in bytes.")
     log_format: str = Field("console", pattern="^(console|json)$", description="`console` or `json`.")
 

@@ -22,6 +22,7 @@ from app.query.collect import Selected
 from app.query.cost import MAXIMUM_OBJECTS, spend
 from app.query.ids import parse_id
 from app.query.load import Reader
+from app.query.page import MAXIMUM_SIZE
 from app.rules import Event, Language
 
 Row = TypeVar("Row", Site, Membership, Contact, AccessRequest)
@@ -63,6 +64,7 @@ class Context:
     database: AsyncEngine
     actor: Actor
     language: Language
+    page_limit: int = MAXIMUM_SIZE
     budget: int = MAXIMUM_OBJECTS
 
     def require_signed_in(self) -> UUID:

@@ -58,6 +58,7 @@ class Endpoint:
     database: AsyncEngine
     verifier: Verifier
     size_limit: int
+    page_limit: int
 
     async def answer(self, request: Request) -> Response:
         """The response to one request, whatever it is."""
@@ -81,7 +82,7 @@ class Endpoint:
     async def _context(self, request: Request) -> Context:
         actor = await self._actor(request.headers.get("authorization"))
         language = preferred(request.headers.get("accept-language", "")) or actor.language
-        return Context(self.database, actor, language)
+        return Context(self.database, actor, language, self.page_limit)
 
     async def _actor(self, authorization: str | None) -> Actor:
         if authorization is None:

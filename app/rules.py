@@ -17,6 +17,8 @@ EMAIL_LENGTH = 254
 IBM_ID_LENGTH = 254
 NUMBER_LENGTH = 30
 JUSTIFICATION_LENGTH = 2000
+BATCH_LIMIT = 100
+"""How many things one input may name."""
 
 
 class Language(Enum):

@@ -43,7 +43,13 @@ def create_app(settings: Settings | None = None) -> Starlette:
     if settings.database_url is None:
         raise Misconfigured("DATABASE_URL is not set; account-management serve starts an embedded PostgreSQL")
     database = create_engine(settings.database_url.get_secret_value(), settings)
-    endpoint = Endpoint(build_schema(), database, verifier_of(settings), settings.request_size_limit)
+    endpoint = Endpoint(
+        schema=build_schema(),
+        database=database,
+        verifier=verifier_of(settings),
+        size_limit=settings.request_size_limit,
+        page_limit=settings.page_size_limit,
+    )
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

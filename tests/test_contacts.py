@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from app.query.ids import write_id
-from app.query.page import MAXIMUM_SIZE
 from app.rules import ContactType, UpdateLevel
 from tests.world import CONTACT, Person, Place, World
 
@@ -318,7 +317,7 @@ async def test_faults_of_the_form_and_of_the_types_are_told_together(world: Worl
 
 async def test_a_form_has_at_most_a_hundred_contacts(world: World) -> None:
     place = await world.site()
-    form = [{"contactId": first(place), **CONTACT}] * (MAXIMUM_SIZE + 1)
+    form = [{"contactId": first(place), **CONTACT}] * 101
     refusal = await place.primary.refused("updateContacts", siteId=place.id, contacts=form)
     assert refusal == [("TOO_MANY", "contacts")]
 

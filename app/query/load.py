@@ -20,8 +20,8 @@ from app.policy import seen, visible
 from app.query.collect import Selected, Shape
 from app.query.declare import Column, Find, Group, Paged, Relation, Value
 from app.query.ids import parse_id
-from app.query.page import MAXIMUM_SIZE, SORT, Page, Slice
-from app.rules import Language
+from app.query.page import SORT, Page, Slice
+from app.rules import BATCH_LIMIT, Language
 
 PARENT = "#parent"
 TYPE = object()
@@ -35,6 +35,7 @@ class Caller(Protocol):
 
     actor: Actor
     language: Language
+    page_limit: int
 
 
 @dataclass
@@ -120,7 +121,7 @@ class Reader:
         """Pages of a list, one for each parent; the rows of all pages are completed together."""
         assert connection.local
         keys = [row[connection.local] for row in rows]
-        page = Page.parse(f"{owner}.{selected.name}", selected.arguments)
+        page = Page.parse(f"{owner}.{selected.name}", selected.arguments, self.caller.page_limit)
         slices = await self._slices(selected, connection, page, keys)
         objects = {key: {TYPE: selected.shape.type.name} for key in slices}
         for below in selected.shape.fields:
@@ -206,8 +207,8 @@ class Reader:
     async def _found(self, selected: Selected, find: Find) -> Any:
         """The rows with the ids in the arguments, each null when there is none that the caller may see."""
         ids = selected.arguments.get("ids", [selected.arguments.get("id")])
-        if len(ids) > MAXIMUM_SIZE:
-            raise bad_input(f"At most {MAXIMUM_SIZE} ids can be looked up at once.")
+        if len(ids) > BATCH_LIMIT:
+            raise bad_input(f"At most {BATCH_LIMIT} ids can be looked up at once.")
         parsed = [parse_id(value) for value in ids]
         found: dict[Any, Any] = {}
         for kind, (type_name, model) in find.kinds.items():

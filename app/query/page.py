@@ -32,17 +32,17 @@ class Page:
     before: list[str] | None
 
     @classmethod
-    def parse(cls, name: str, arguments: Mapping[str, Any]) -> Self:
-        """Read the arguments of the connection called `name`.
+    def parse(cls, name: str, arguments: Mapping[str, Any], limit: int = MAXIMUM_SIZE) -> Self:
+        """Read the arguments of the connection called `name`, of which a page has at most `limit` rows.
 
-        Raises BAD_USER_INPUT for two directions at once, a size outside 0 to 100, or a foreign cursor.
+        Raises BAD_USER_INPUT for two directions at once, a size beyond the limit, or a foreign cursor.
         """
         first, last = arguments.get("first"), arguments.get("last")
         if first is not None and last is not None:
             raise bad_input("Give first or last, not both.")
         size = asked_size(arguments)
-        if not 0 <= size <= MAXIMUM_SIZE:
-            raise bad_input(f"A page has at most {MAXIMUM_SIZE} rows and at least 0.")
+        if not 0 <= size <= limit:
+            raise bad_input(f"A page has at most {limit} rows and at least 0.")
         of = fingerprint(name, arguments.get("filter"), arguments.get("orderBy"))
         after, before = (
             read_cursor(of, arguments[name]) if arguments.get(name) is not None else None

@@ -13,8 +13,7 @@ from app.errors import Code, Fault, UserError, refuse
 from app.history import Values, values_of
 from app.policy import Action
 from app.query.ids import parse_id
-from app.query.page import MAXIMUM_SIZE
-from app.rules import ContactType, Event
+from app.rules import BATCH_LIMIT, ContactType, Event
 from app.schema.inputs import (
     CreateContactInput,
     DeleteContactInput,
@@ -59,8 +58,8 @@ async def update(tx: Transaction, input: UpdateContactInput) -> dict[str, Any]:
 async def update_all(tx: Transaction, input: UpdateContactsInput) -> dict[str, Any]:
     """Save the whole form, or nothing, with all faults of all contacts."""
     site = await tx.fetch(Site, input.site_id, Action.CHANGE_CONTACTS, "siteId")
-    if len(input.contacts) > MAXIMUM_SIZE:
-        raise refuse(Code.TOO_MANY, "contacts", limit=MAXIMUM_SIZE)
+    if len(input.contacts) > BATCH_LIMIT:
+        raise refuse(Code.TOO_MANY, "contacts", limit=BATCH_LIMIT)
     existing = {contact.id: contact for contact in await _contacts(tx, site.id)}
     changes: dict[UUID, Change] = {}
     faults: list[Fault] = []

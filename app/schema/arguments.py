@@ -50,7 +50,10 @@ class AccessRequestOrder:
 
 
 First = Annotated[
-    int | None, strawberry.argument(description="How many from the beginning: 20 by default, at most 100.")
+    int | None,
+    strawberry.argument(
+        description="How many from the beginning: 20 by default, at most 100 unless the installation allows more."
+    ),
 ]
 After = Annotated[str | None, strawberry.argument(description="Only what comes after this cursor.")]
 Last = Annotated[
