@@ -125,7 +125,8 @@ def _check_phone(value: str, country: str) -> tuple[str, list[Fault]]:
         number = phonenumbers.PhoneNumber()
     if not phonenumbers.is_valid_number(number):
         return value, [Fault(code=Code.INVALID_PHONE, path=("phone",), parameters={"country": country})]
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), []
+    extension = f";ext={number.extension}" if number.extension else ""
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) + extension, []
 
 
 def _check_state(state: str | None, rules: ValidationRules) -> tuple[str | None, list[Fault]]:
