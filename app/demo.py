@@ -30,10 +30,10 @@ from app.rules import (
     Level,
     Role,
     check_levels,
-    check_optional_justification,
     no_levels,
 )
 from app.site_import import import_into
+from app.texts import check_optional_justification
 
 DATA = Path(__file__).with_name("demo.json")
 BEGINNING = timedelta(days=420)

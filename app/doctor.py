@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from app.config import Settings
+from app.config import Misconfigured, Settings
 from app.db.engine import SERVER_ROLE
 from app.db.migrate import current_revision, newest_revision
 from app.errors import RequestError
@@ -63,3 +63,10 @@ async def _issuer(settings: Settings) -> Finding:
     except RequestError as error:
         return Finding(False, f"issuer {settings.oidc_issuer}: {error}", "check OIDC_ISSUER and the network")
     return Finding(True, f"issuer {settings.oidc_issuer} with {len(keys.keys)} keys")
+
+
+async def require_newest_revision(database: AsyncEngine) -> None:
+    """Raises Misconfigured when the tables are not those that this code needs."""
+    async with database.connect() as connection:
+        if not (await _revision(connection)).well:
+            raise Misconfigured("The tables are not at the newest revision: run account-management migrate.")

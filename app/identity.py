@@ -14,7 +14,8 @@ from app import history
 from app.actor import Actor, Standing
 from app.db.models import Membership, User
 from app.errors import unauthenticated
-from app.rules import Event, Language, UpdateLevel, fold, full_name, tidy
+from app.rules import Event, Language, UpdateLevel
+from app.texts import fold, full_name, tidy
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
-from app.contact_rules import ContactForm, check_contact, check_email
+from app.contact_rules import ContactForm, check_contact, check_person
 from app.errors import Code
 from app.import_rows import LEVELS, OPTIONAL, REPEATED, REQUIRED, Kind, Row, one_of
 from app.rules import (
-    EMAIL_LENGTH,
-    IBM_ID_LENGTH,
     NAME_LENGTH,
     NUMBER_LENGTH,
     SECONDARY_CONTACT_SEATS,
@@ -25,12 +23,9 @@ from app.rules import (
     Level,
     Role,
     check_levels,
-    check_optional_justification,
-    check_text,
-    site_number,
     snake,
-    tidy,
 )
+from app.texts import check_optional_justification, check_text, site_number, tidy
 
 PERSONAL = ("email", "firstName", "lastName", "language")
 """What all rows about one person must agree on."""
@@ -126,16 +121,15 @@ def _types(row: Row) -> list[ContactType]:
 
 def _keep_user(row: Row) -> dict[str, Any]:
     ibm_id, role = row.text("ibmId").strip(), row.choice("role", Role)
-    row.add(check_text(ibm_id, IBM_ID_LENGTH, "ibmId"))
-    if len(ibm_id.split()) > 1:
-        row.refuse("ibmId", Code.INVALID_IBM_ID.value)
+    email, faults = check_person(ibm_id, row.text("email"))
+    row.add(faults)
     for name in ("firstName", "lastName"):
         if row.text(name).strip():
             row.add(check_text(row.text(name), NAME_LENGTH, name))
     row.add(check_optional_justification(row.text("justification"), "justification"))
     return {
         "ibm_id": ibm_id,
-        "email": _email(row),
+        "email": email,
         "first_name": tidy(row.text("firstName")),
         "last_name": tidy(row.text("lastName")),
         "language": row.choice("language", Language),
@@ -144,14 +138,6 @@ def _keep_user(row: Row) -> dict[str, Any]:
         "ends_at": _end(row, role),
         "levels": _levels(row, role),
     }
-
-
-def _email(row: Row) -> str:
-    text = row.text("email").strip()
-    row.add(check_text(text, EMAIL_LENGTH, "email"))
-    email, faults = check_email(text, "email")
-    row.add(faults)
-    return email
 
 
 def _end(row: Row, role: Role | None) -> datetime | None:

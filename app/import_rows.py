@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from app.errors import Code, Fault
-from app.rules import PRIVILEGES, is_readable, site_number
+from app.rules import PRIVILEGES
+from app.texts import is_readable, site_number
 
 E = TypeVar("E", bound=Enum)
 

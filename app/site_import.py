@@ -26,7 +26,8 @@ from app.history import record, values_of
 from app.identity import rename
 from app.import_checks import PersonRows, SiteRows, check_rows
 from app.import_rows import ImportFault, ImportRefused, Row, document_rows, read_rows
-from app.rules import AccessRequestState, Event, Role, fold, no_levels
+from app.rules import AccessRequestState, Event, Role, no_levels
+from app.texts import fold
 
 __all__ = ["ImportFault", "ImportRefused", "ImportResult", "import_document", "import_into", "import_sites"]
 

@@ -18,7 +18,8 @@ from app.contact_rules import check_email
 from app.errors import RequestError, unauthenticated
 from app.identity import Identity
 from app.language import preferred
-from app.rules import EMAIL_LENGTH, IBM_ID_LENGTH, NAME_LENGTH, check_text
+from app.rules import EMAIL_LENGTH, IBM_ID_LENGTH, NAME_LENGTH
+from app.texts import check_text
 
 LONGEST_TOKEN = 8192
 SUBJECT_LENGTH = 255

@@ -47,7 +47,7 @@ def test_functions_are_short(functions: Functions) -> None:
 def test_files_are_short(modules: dict[str, str]) -> None:
     lengths = {name: source.count("\n") for name, source in modules.items() if source}
     assert [name for name, length in lengths.items() if length > LONGEST_FILE] == []
-    assert quantiles(lengths.values(), n=10)[-1] <= 300
+    assert quantiles(lengths.values(), n=10)[-1] <= 250
 
 
 def test_nothing_is_imported_inside_a_function(modules: dict[str, str]) -> None:

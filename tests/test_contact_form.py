@@ -151,6 +151,7 @@ async def test_a_telephone_number_is_typed_as_in_its_country_and_kept_for_the_wo
         (" 01.42.68.53.00 ", "+33142685300"),
         ("+1 (650) 253-0000", "+16502530000"),
         ("0044 20 7031 3000", "+442070313000"),
+        ("+33 1 42 68 53 00 ext. 12", "+33142685300;ext=12"),
     ],
 )
 async def test_a_foreign_number_begins_with_its_code(world: World, phone: str, expected: str) -> None:

@@ -24,17 +24,19 @@ from app.rules import (
     UpdateLevel,
     ViewLevel,
     camel,
-    check_justification,
     check_levels,
-    check_optional_justification,
     check_role,
+    no_levels,
+    snake,
+)
+from app.texts import (
+    check_justification,
+    check_optional_justification,
     check_text,
     fold,
     full_name,
     is_readable,
-    no_levels,
     site_number,
-    snake,
     tidy,
 )
 

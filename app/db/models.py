@@ -15,7 +15,7 @@ from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, synonym
 from uuid_utils.compat import uuid7
 
-from app import rules
+from app import rules, texts
 from app.rules import (
     AccessRequestState,
     ContactType,
@@ -134,7 +134,7 @@ class User(Base):
     @hybrid_property
     def name(self) -> str:
         """First and last name, or the IBMid while these are unknown."""
-        return rules.full_name(self.first_name, self.last_name) or self.ibm_id
+        return texts.full_name(self.first_name, self.last_name) or self.ibm_id
 
     @name.inplace.expression
     @classmethod
@@ -230,7 +230,7 @@ class Contact(Base):
     @property
     def name(self) -> str:
         """First and last name."""
-        return rules.full_name(self.first_name, self.last_name)
+        return texts.full_name(self.first_name, self.last_name)
 
 
 class AccessRequest(Base):

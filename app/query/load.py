@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.actor import Actor
@@ -21,13 +21,8 @@ from app.query.collect import Selected, Shape
 from app.query.declare import Column, Find, Group, Paged, Relation, Value
 from app.query.ids import parse_id
 from app.query.page import SORT, Page, Slice
+from app.query.rows import PARENT, TYPE, Row, array_of, by_parent, keyed, label_of, node_shapes
 from app.rules import BATCH_LIMIT, Language
-
-PARENT = "#parent"
-TYPE = object()
-"""Under this key every object carries the name of its type."""
-
-Row = Mapping[str, Any]
 
 
 class Caller(Protocol):
@@ -66,11 +61,11 @@ class Reader:
     ) -> Iterable[Any]:
         match selected.declaration:
             case Column(write=write):
-                values = [row[_label(owner, selected)] for row in rows]
+                values = [row[label_of(owner, selected)] for row in rows]
                 return [value if value is None or not write else write(value) for value in values]
             case Group(needs=needs):
                 objects = await self.complete(selected.shape, rows, model)
-                hidden = [needs and not row[_label(owner, selected)] for row in rows]
+                hidden = [needs and not row[label_of(owner, selected)] for row in rows]
                 return [None if hide else value for hide, value in zip(hidden, objects, strict=True)]
             case Value():
                 return [await self._computed(selected, row) for row in rows]
@@ -106,11 +101,11 @@ class Reader:
             keys = [row.get(relation.local) for row in rows]
             if not any(keys):
                 return [[] if selected.is_list else None] * len(rows)
-            statement = statement.where(on == sa.any_(_array(keys, on)))
+            statement = statement.where(on == sa.any_(array_of(keys, on)))
             if not selected.is_list:
                 statement, order = statement.ext(distinct_on(on)), [on, *order]
         found = await self._fetch(statement.order_by(*order))
-        children = _grouped(found, await self.complete(selected.shape, found, relation.model))
+        children = by_parent(found, await self.complete(selected.shape, found, relation.model))
         if selected.is_list:
             return [children.get(key, []) for key in keys]
         return [next(iter(children.get(key, [])), None) for key in keys]
@@ -129,7 +124,7 @@ class Reader:
                 counts = await self._counts(selected, connection, keys)
                 values: Mapping[Any, Any] = {key: counts.get(key, 0) for key in slices}
             elif below.name == "pageInfo":
-                values = {key: _keyed(below.shape, cut.info()) for key, cut in slices.items()}
+                values = {key: keyed(below.shape, cut.info()) for key, cut in slices.items()}
             else:
                 values = await self._nodes(below, connection, slices)
             for key, value in values.items():
@@ -140,10 +135,10 @@ class Reader:
         self, selected: Selected, connection: Paged, page: Page, keys: list[Any]
     ) -> dict[Any, Slice]:
         found: dict[Any, list[Row]] = {}
-        shapes = [shape for below in selected.shape.fields for shape in _node_shapes(below)]
+        shapes = [shape for below in selected.shape.fields for shape in node_shapes(below)]
         if shapes or any(below.name in ("edges", "pageInfo") for below in selected.shape.fields):
             rows = await self._fetch(self._cut(selected, connection, page, keys, shapes))
-            found = _grouped(rows, rows)
+            found = by_parent(rows, rows)
         return {key: page.slice(found.get(key, [])) for key in keys}
 
     def _cut(
@@ -156,7 +151,7 @@ class Reader:
     ) -> sa.Select[Any]:
         """The statement that cuts a page out of the list of each parent."""
         on = getattr(connection.model, connection.on or "")
-        parents = sa.select(sa.func.unnest(_array(keys, on)).label("key")).subquery()
+        parents = sa.select(sa.func.unnest(array_of(keys, on)).label("key")).subquery()
         columns, descending = connection.order_by(selected.arguments)
         conditions = [
             on == parents.c.key,
@@ -179,7 +174,7 @@ class Reader:
         on = getattr(connection.model, connection.on or "")
         statement = (
             self._from(connection, sa.select(on, sa.func.count()))
-            .where(on == sa.any_(_array(keys, on)), *_conditions(connection, selected, self.caller))
+            .where(on == sa.any_(array_of(keys, on)), *_conditions(connection, selected, self.caller))
             .group_by(on)
         )
         return {row[0]: row[1] for row in await self.connection.execute(statement)}
@@ -198,7 +193,7 @@ class Reader:
     async def _edges(
         self, shape: Shape, rows: list[Row], slices: Mapping[Any, Slice], model: type[Base]
     ) -> list[dict[Any, Any]]:
-        edges = [_keyed(shape, {"cursor": cursor}) for cut in slices.values() for cursor in cut.cursors()]
+        edges = [keyed(shape, {"cursor": cursor}) for cut in slices.values() for cursor in cut.cursors()]
         for node in shape.named("node"):
             for edge, value in zip(edges, await self.complete(node.shape, rows, model), strict=True):
                 edge[node.key] = value
@@ -223,7 +218,7 @@ class Reader:
         relation = Relation(model, on="id", local="id")
         column: Any = model.__table__.c.id
         rows = await self._fetch(
-            self._select(relation, [shape]).where(column == sa.any_(_array(keys, column)))
+            self._select(relation, [shape]).where(column == sa.any_(array_of(keys, column)))
         )
         objects = await self.complete(shape, rows, model)
         return {row[PARENT]: value for row, value in zip(rows, objects, strict=True)}
@@ -247,11 +242,13 @@ class Reader:
             match selected.declaration:
                 case Column(sql=sql, needs=needs):
                     shown = sa.case((visible(self.caller.actor, needs, model), sql)) if needs else sql
-                    columns[_label(shape.type.name, selected)] = shown
+                    columns[label_of(shape.type.name, selected)] = shown
                 case Group(needs=needs):
                     columns.update(self._columns(selected.shape, model))
                     if needs:
-                        columns[_label(shape.type.name, selected)] = visible(self.caller.actor, needs, model)
+                        columns[label_of(shape.type.name, selected)] = visible(
+                            self.caller.actor, needs, model
+                        )
                 case Value(columns=names):
                     columns.update({name: getattr(model, name) for name in names})
                 case Relation(local=str(name)):
@@ -263,34 +260,5 @@ class Reader:
         return rows
 
 
-def _label(owner: str, selected: Selected) -> str:
-    return f"{owner}.{selected.name}"
-
-
-def _array(keys: Iterable[Any], column: Any) -> Any:
-    return sa.literal(list(dict.fromkeys(keys)), ARRAY(column.type))
-
-
 def _conditions(relation: Relation, selected: Selected, caller: Caller) -> list[sa.ColumnElement[bool]]:
     return relation.where(selected.arguments, caller) if relation.where else []
-
-
-def _grouped(rows: Sequence[Row], values: Sequence[Any]) -> dict[Any, list[Any]]:
-    groups: dict[Any, list[Any]] = {}
-    for row, value in zip(rows, values, strict=True):
-        groups.setdefault(row[PARENT], []).append(value)
-    return groups
-
-
-def _keyed(shape: Shape, values: Mapping[str, Any]) -> dict[Any, Any]:
-    """An object of plain values, under the keys by which they were asked for."""
-    return {TYPE: shape.type.name} | {
-        selected.key: values[selected.name] for selected in shape.fields if selected.name in values
-    }
-
-
-def _node_shapes(below: Selected) -> list[Shape]:
-    """The shapes in which the rows of a page are asked for, by `nodes` or by `edges`."""
-    if below.name == "nodes":
-        return [below.shape]
-    return [node.shape for node in below.shape.named("node")] if below.name == "edges" else []

@@ -11,19 +11,9 @@ from app.db.models import AccessRequest, Site, User
 from app.errors import Code, UserError, refuse
 from app.history import values_of
 from app.policy import Action
-from app.resolvers.closing import close_as_denied, close_as_granted, close_as_withdrawn
-from app.resolvers.memberships import give, pending_request
-from app.rules import (
-    NUMBER_LENGTH,
-    AccessRequestState,
-    Event,
-    check_levels,
-    check_optional_justification,
-    check_role,
-    check_text,
-    site_number,
-    tidy,
-)
+from app.resolvers.closing import close_as_denied, close_as_granted, close_as_withdrawn, pending_request
+from app.resolvers.giving import give
+from app.rules import NUMBER_LENGTH, AccessRequestState, Event, check_levels, check_role
 from app.schema.inputs import (
     DenyAccessRequestInput,
     GrantAccessRequestInput,
@@ -31,6 +21,7 @@ from app.schema.inputs import (
     WithdrawAccessRequestInput,
     levels,
 )
+from app.texts import check_optional_justification, check_text, site_number, tidy
 
 
 async def request(tx: Transaction, input: RequestAccessInput) -> dict[str, Any]:

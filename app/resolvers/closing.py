@@ -1,6 +1,9 @@
 """The ends an access request can come to, each with its event."""
 
 from datetime import UTC, datetime
+from uuid import UUID
+
+import sqlalchemy as sa
 
 from app.context import Transaction
 from app.db.models import AccessRequest, User
@@ -60,3 +63,18 @@ def _close(
     tx.record(
         event, request, name=name, before=before, after=after, reason=reason, justification=justification
     )
+
+
+async def pending_request(tx: Transaction, site_number: str, user_id: UUID) -> AccessRequest | None:
+    """A person's request that waits for a decision; one that has run out is closed as expired."""
+    statement = sa.select(AccessRequest).where(
+        AccessRequest.site_number == site_number,
+        AccessRequest.requester_id == user_id,
+        AccessRequest.state == AccessRequestState.PENDING,
+    )
+    request: AccessRequest | None = await tx.session.scalar(statement.with_for_update())
+    if request is not None and request.current_state is AccessRequestState.EXPIRED:
+        expire(tx, request, await tx.session.get_one(User, user_id))
+        await tx.session.flush()
+        return None
+    return request

@@ -10,8 +10,9 @@ from app.context import Context
 from app.db.models import AccessRequest, Membership, User
 from app.policy import Action, allows
 from app.query.ids import parse_id
-from app.rules import AccessRequestState, is_readable
+from app.rules import AccessRequestState
 from app.schema.inputs import AddUserPreviewInput
+from app.texts import is_readable
 
 
 async def preview(context: Context, input: AddUserPreviewInput) -> dict[str, Any] | None:

@@ -9,15 +9,8 @@ import sqlalchemy as sa
 from app.db.models import AccessRequest, Contact, Membership, Site, User
 from app.errors import bad_input
 from app.query.ids import parse_id
-from app.rules import (
-    PRIVILEGES,
-    SECONDARY_CONTACT_SEATS,
-    ContactType,
-    camel,
-    fold,
-    is_readable,
-    site_number,
-)
+from app.rules import PRIVILEGES, SECONDARY_CONTACT_SEATS, ContactType, camel
+from app.texts import fold, is_readable, site_number
 
 Arguments = Mapping[str, Any]
 Conditions = list[sa.ColumnElement[bool]]

@@ -11,7 +11,7 @@ from app.errors import Fault, UserError
 from app.language import translate
 from app.policy import Action, allowed
 from app.query.collect import collect
-from app.query.load import TYPE
+from app.query.rows import TYPE
 from app.resolvers import access_requests, contacts, memberships
 from app.schema import inputs, payloads
 

@@ -14,7 +14,8 @@ from app.schema import filters
 from app.schema.catalog import PrivilegeCatalog
 from app.schema.inputs import AddUserPreviewInput
 from app.schema.lists import Node
-from app.schema.types import AddUserPreview, Site, Viewer
+from app.schema.types import Site
+from app.schema.viewer import AddUserPreview, Viewer
 
 PUBLIC = {"viewer", "privilegeCatalog"}
 """What anonymous callers may ask."""

@@ -18,7 +18,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from app.errors import unauthenticated
 from app.query.collect import collect, declaration_of
-from app.query.load import TYPE
+from app.query.rows import TYPE
 from app.schema.mutation import Mutation
 from app.schema.payloads import ERROR_TYPES
 from app.schema.query import PUBLIC, Query

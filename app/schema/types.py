@@ -8,7 +8,7 @@ import strawberry
 
 from app.db import models as m
 from app.policy import Action, allowed
-from app.query.declare import Column, Group, Paged, Relation, Value, reads
+from app.query.declare import Column, Group, Paged, Relation, reads
 from app.query.ids import write_id
 from app.rules import SECONDARY_CONTACT_SEATS
 from app.schema import filters
@@ -43,7 +43,8 @@ MEMBERSHIP_ORDERS = {
 ACCESS_REQUEST_ORDERS = {"CREATED_AT": m.AccessRequest.created_at, "REQUESTER_NAME": m.User.sort_name}
 
 
-def _memberships(local: str, on: str) -> Paged:
+def memberships_of(local: str, on: str) -> Paged:
+    """The memberships whose `on` is the parent's `local`."""
     return Paged(
         m.Membership,
         on=on,
@@ -54,7 +55,8 @@ def _memberships(local: str, on: str) -> Paged:
     )
 
 
-def _access_requests(local: str, on: str) -> Paged:
+def access_requests_of(local: str, on: str) -> Paged:
+    """The access requests whose `on` is the parent's `local`."""
     return Paged(
         m.AccessRequest,
         on=on,
@@ -194,7 +196,7 @@ class Site(Node):
     )
 
     @reads(
-        _memberships("id", "site_id"),
+        memberships_of("id", "site_id"),
         "The memberships of the site; a user sees only their own.",
         Action.SEE_MEMBERSHIP,
     )
@@ -209,7 +211,7 @@ class Site(Node):
     ) -> Connection[Membership]: ...
 
     @reads(
-        _access_requests("id", "site_id"),
+        access_requests_of("id", "site_id"),
         "The requests for access to the site; a user sees only their own.",
         Action.SEE_ACCESS_REQUEST,
     )
@@ -236,48 +238,3 @@ class Site(Node):
         Action.SEE_CONTACTS,
     )
     def contact_for(self, type: Matter) -> Contact | None: ...
-
-
-@strawberry.type(description="The person who calls.")
-class Viewer:
-    """The caller."""
-
-    user: User | None = reads(Relation(m.User, on="id", local="user_id"), "The caller as a person.")
-
-    @reads(_memberships("user_id", "user_id"), "The caller's memberships, as long as they last.")
-    def memberships(
-        self,
-        filter: WhichMemberships = None,
-        order_by: MembershipsBy = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[Membership]: ...
-
-    @reads(_access_requests("user_id", "requester_id"), "The caller's requests, in every state.")
-    def access_requests(
-        self,
-        filter: WhichAccessRequests = None,
-        order_by: AccessRequestsBy = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[AccessRequest]: ...
-
-
-@strawberry.type(description="What is known of a person before they are added to a site.")
-class AddUserPreview:
-    """A person before they are added."""
-
-    known: bool = reads(Value(lambda row, *_: row["known"]), "Whether anybody has this IBMid here.")
-    name: str | None = reads(Value(lambda row, *_: row["name"]), "The person's name, when known.")
-    membership: Membership | None = reads(
-        Relation(m.Membership, on="id", local="membership_id"),
-        "Their membership of the site, when there is one.",
-    )
-    pending_access_request: AccessRequest | None = reads(
-        Relation(m.AccessRequest, on="id", local="access_request_id"),
-        "Their pending request for the site, which adding them grants; null when there is none.",
-    )
