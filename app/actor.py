@@ -1,6 +1,6 @@
 """The caller, as frozen values: everything the policy needs, so that it can be tested without a database."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from uuid import UUID
@@ -26,6 +26,10 @@ class Actor:
     client: str | None = None
     language: Language = Language.EN
     standings: Mapping[UUID, Standing] = field(default_factory=lambda: MappingProxyType({}))
+
+    def sites_where(self, holds: Callable[[Standing], bool]) -> list[UUID]:
+        """The sites at which the caller's standing passes a test."""
+        return [site_id for site_id, standing in self.standings.items() if holds(standing)]
 
 
 ANONYMOUS = Actor()

@@ -5,11 +5,10 @@ the sentence of a denial (`denial`) and the sentence of the schema (`sentence`).
 allows. Source: the domain page, "Who may do what".
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Protocol
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -169,14 +168,15 @@ def _condition(test: At | Of, actor: Actor, table: Any) -> sa.ColumnElement[bool
         condition: sa.ColumnElement[bool] = test.holds(actor, table)
         return condition
     if test.holds(None):
-        failing = (site_id for site_id, at in actor.standings.items() if not test.holds(at))
-        return sa.func.coalesce(sa.not_(_one_of(table.site_id, failing)), sa.true())
-    return _one_of(table.site_id, (site_id for site_id, at in actor.standings.items() if test.holds(at)))
+        failing = _one_of(table.site_id, actor.sites_where(lambda at: not test.holds(at)))
+        return sa.func.coalesce(sa.not_(failing), sa.true())
+    return _one_of(table.site_id, actor.sites_where(test.holds))
 
 
-def _one_of(column: Any, ids: Iterable[UUID]) -> sa.ColumnElement[bool]:
+def _one_of(column: Any, ids: Any) -> sa.ColumnElement[bool]:
     # One array parameter instead of a list, so that the statement stays the same for every caller.
-    condition: sa.ColumnElement[bool] = column == sa.any_(sa.literal(list(ids), ARRAY(sa.Uuid)))
+    array = ids if isinstance(ids, sa.BindParameter) else sa.literal(ids, ARRAY(sa.Uuid))
+    condition: sa.ColumnElement[bool] = column == sa.any_(array)
     return condition
 
 
@@ -188,7 +188,7 @@ def seen(actor: Actor, table: Any) -> sa.ColumnElement[bool]:
 def _seen_users(actor: Actor) -> sa.ColumnElement[bool]:
     """Oneself, and the people who appear in what one may see of a site: its users, requesters, deciders."""
     appearances = (
-        sa.select(column).where(visible(actor, Action.SEE_USERS, table))
+        sa.select(column).where(visible(actor, Action.SEE_USERS, table)).correlate(None)
         for column, table in (
             (Membership.user_id, Membership),
             (AccessRequest.requester_id, AccessRequest),

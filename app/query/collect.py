@@ -38,6 +38,8 @@ class Selected:
     declaration: Declaration | None
     arguments: dict[str, Any]
     is_list: bool
+    definition: GraphQLField
+    node: FieldNode
     shapes: dict[str, "Shape"] = field(default_factory=dict)
 
     @property
@@ -80,6 +82,8 @@ def _selected(
         name=name,
         declaration=declaration_of(definition),
         arguments=get_argument_values(definition, nodes[0], info.variable_values),
+        definition=definition,
+        node=nodes[0],
         is_list=is_list_type(get_nullable_type(definition.type)),
         shapes={kind.name: _shape(info, kind, nodes) for kind in types},
     )

@@ -15,15 +15,64 @@ from app.db.models import Base
 from app.policy import Action, allowed
 
 METADATA = "reads"
+Parameter = Callable[[Any, Callable[[Mapping[str, Any]], Any]], Any]
+"""Makes an SQL expression of a type out of a function that finds its value in the arguments."""
+
+
+class Arguments:
+    """The arguments of a field, as conditions speak of them.
+
+    What is given decides the shape of a statement; the values are parameters of it. A read of one request makes
+    literals of them; the compiler makes parameters that are filled in anew for every request.
+    """
+
+    def __init__(self, values: Mapping[str, Any], parameter: Parameter | None = None) -> None:
+        self.values = values
+        self.parameter = parameter or (lambda kind, value_of: sa.literal(value_of(values), kind))
+
+    def has(self, *path: str) -> bool:
+        """Whether something other than null is given at a path."""
+        return dig(self.values, path) is not None
+
+    def name(self, *path: str) -> str | None:
+        """The name of an enum's value that decides the shape, such as an order."""
+        value = dig(self.values, path)
+        return None if value is None else str(value.name)
+
+    def value(self, kind: Any, *path: str, convert: Callable[[Any], Any] = lambda value: value) -> Any:
+        """The value at a path as an SQL expression, converted by `convert`, which may refuse it."""
+        return self.parameter(kind, lambda values: convert(dig(values, path)))
+
+
+def dig(values: Any, path: Iterable[str]) -> Any:
+    """What stands at a path of nested objects; nothing where it ends early."""
+    for name in path:
+        values = values.get(name) if values else None
+    return values
 
 
 @dataclass(frozen=True)
 class Column:
-    """A value of the row: an SQL expression over its table; null where `needs` is not allowed."""
+    """A value of the row: an SQL expression over its table; null where `needs` is not allowed.
+
+    With `kind`, the value is a key and shown as an opaque id of that kind.
+    """
 
     sql: Any
-    write: Callable[[Any], Any] | None = None
+    kind: str | None = None
     needs: Action | None = None
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same value in every row."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class OfCaller:
+    """An object about who calls, whose relations find the caller's key as `user_id`; null for anonymous callers."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +94,19 @@ class Value:
 class Relation:
     """Rows of `model` whose `on` equals the parent's `local`; both are attribute names.
 
-    `where` makes conditions and `order` an order, both from the arguments; a single object is the first row in
-    that order. Without `on`, the rows are found by `where` alone. `joins` are tables that conditions and orders
-    speak of, each with its condition.
+    `where` makes conditions from the arguments and the caller, `order` an order from the arguments; a single object
+    is the first row in that order. Without `on`, the rows are found by `where` alone. `joins` are tables that
+    conditions and orders speak of, each with its condition. `follows` says that whoever may do this with the parent
+    may see the related row, so that its own rule needs no second look.
     """
 
     model: type[Base]
     on: str | None = None
     local: str | None = None
-    where: Callable[[Mapping[str, Any], Any], list[sa.ColumnElement[bool]]] | None = None
-    order: Callable[[Mapping[str, Any]], Iterable[Any]] | None = None
+    where: Callable[[Arguments, Any], list[sa.ColumnElement[bool]]] | None = None
+    order: Callable[[Arguments], Iterable[Any]] | None = None
     joins: tuple[tuple[Any, Any], ...] = ()
+    follows: Action | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +115,11 @@ class Paged(Relation):
 
     orders: Mapping[str, Any]
 
-    def order_by(self, arguments: Mapping[str, Any]) -> tuple[list[Any], bool]:
+    def order_by(self, arguments: Arguments) -> tuple[list[Any], bool]:
         """The columns that the chosen order sorts by, with the key as tie-break, and whether it descends."""
-        chosen = arguments.get("orderBy") or {}
-        field = chosen["field"].name if chosen else next(iter(self.orders))
-        descending = bool(chosen) and chosen["direction"].name == "DESC"
-        return [self.orders[field], self.model.__table__.c.id], descending
+        chosen = arguments.name("orderBy", "field") or next(iter(self.orders))
+        descending = arguments.name("orderBy", "direction") == "DESC"
+        return [self.orders[chosen], self.model.__table__.c.id], descending
 
 
 @dataclass(frozen=True)
@@ -79,7 +129,7 @@ class Find:
     kinds: Mapping[str, tuple[str, type[Base]]]
 
 
-Declaration = Column | Group | Value | Relation | Find
+Declaration = Column | Constant | OfCaller | Group | Value | Relation | Find
 
 
 def reads(declaration: Declaration, description: str, needs: Action | None = None) -> Any:

@@ -18,8 +18,8 @@ from app.db.models import Base
 from app.errors import bad_input
 from app.policy import seen, visible
 from app.query.collect import Selected, Shape
-from app.query.declare import Column, Find, Group, Paged, Relation, Value
-from app.query.ids import parse_id
+from app.query.declare import Arguments, Column, Constant, Find, Group, OfCaller, Paged, Relation, Value
+from app.query.ids import parse_id, write_id
 from app.query.page import SORT, Page, Slice
 from app.query.rows import PARENT, TYPE, Row, array_of, by_parent, keyed, label_of, node_shapes
 from app.rules import BATCH_LIMIT, Language
@@ -60,9 +60,15 @@ class Reader:
         self, owner: str, selected: Selected, rows: Sequence[Row], model: type[Base] | None
     ) -> Iterable[Any]:
         match selected.declaration:
-            case Column(write=write):
+            case Column(kind=kind):
                 values = [row[label_of(owner, selected)] for row in rows]
-                return [value if value is None or not write else write(value) for value in values]
+                return [write_id(kind, value) for value in values] if kind else values
+            case Constant(value=value):
+                return [value for _ in rows]
+            case OfCaller():
+                caller = {"user_id": self.caller.actor.user_id}
+                known = await self.complete(selected.shape, [caller]) if caller["user_id"] else [None]
+                return known * len(rows)
             case Group(needs=needs):
                 objects = await self.complete(selected.shape, rows, model)
                 hidden = [needs and not row[label_of(owner, selected)] for row in rows]
@@ -94,7 +100,7 @@ class Reader:
         """The rows that belong to each parent: all of them for a list, the first for a single object."""
         statement = self._select(relation, [selected.shape])
         statement = statement.where(*_conditions(relation, selected, self.caller))
-        order = list(relation.order(selected.arguments)) if relation.order else []
+        order = list(relation.order(Arguments(selected.arguments))) if relation.order else []
         keys: list[Any] = [None] * len(rows)
         if relation.on and relation.local:
             on = getattr(relation.model, relation.on)
@@ -152,7 +158,7 @@ class Reader:
         """The statement that cuts a page out of the list of each parent."""
         on = getattr(connection.model, connection.on or "")
         parents = sa.select(sa.func.unnest(array_of(keys, on)).label("key")).subquery()
-        columns, descending = connection.order_by(selected.arguments)
+        columns, descending = connection.order_by(Arguments(selected.arguments))
         conditions = [
             on == parents.c.key,
             *_conditions(connection, selected, self.caller),
@@ -261,4 +267,4 @@ class Reader:
 
 
 def _conditions(relation: Relation, selected: Selected, caller: Caller) -> list[sa.ColumnElement[bool]]:
-    return relation.where(selected.arguments, caller) if relation.where else []
+    return relation.where(Arguments(selected.arguments), caller.actor) if relation.where else []

@@ -1,20 +1,25 @@
 """What the arguments of lists and lookups mean, as conditions and orders."""
 
-from collections.abc import Mapping
+import re
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.models import AccessRequest, Contact, Membership, Site, User
 from app.errors import bad_input
+from app.query.declare import Arguments
 from app.query.ids import parse_id
-from app.rules import PRIVILEGES, SECONDARY_CONTACT_SEATS, ContactType, camel
+from app.rules import PRIVILEGES, SECONDARY_CONTACT_SEATS, ContactType
 from app.texts import fold, is_readable, site_number
 
-Arguments = Mapping[str, Any]
 Conditions = list[sa.ColumnElement[bool]]
 SEARCH_LENGTH = 100
+NO_NUMBER = ""
+"""A number that no site has, because the database refuses it."""
+PATTERN_CHARACTER = re.compile(r"[%_\\]")
+CONTACT_TYPE = Contact.types.type.item_type
 
 
 def held(name: str) -> Any:
@@ -31,90 +36,83 @@ def key_of(value: str, kind: str) -> UUID:
     return parsed[1]
 
 
-def one_site(arguments: Arguments, caller: Any) -> Conditions:
+def one_site(arguments: Arguments, actor: Any) -> Conditions:
     """The site with this id or this number."""
-    site_id, number = arguments.get("id"), arguments.get("number")
-    if (site_id is None) == (number is None):
+    if arguments.has("id") == arguments.has("number"):
         raise bad_input("Give either id or number.")
-    if site_id is not None:
-        return [Site.id == key_of(site_id, "site")]
-    return [Site.number == site_number(str(number)) if is_searchable(str(number)) else sa.false()]
+    if arguments.has("id"):
+        return [Site.id == arguments.value(sa.Uuid, "id", convert=lambda value: key_of(value, "site"))]
+    return [Site.number == arguments.value(sa.Text, "number", convert=_searched_number)]
 
 
-def memberships(arguments: Arguments, caller: Any) -> Conditions:
+def _searched_number(number: str) -> str:
+    return site_number(number) if all(map(is_readable, number)) else NO_NUMBER
+
+
+def memberships(arguments: Arguments, actor: Any) -> Conditions:
     """The memberships that a `MembershipFilter` leaves."""
-    wanted = arguments.get("filter") or {}
     conditions: Conditions = []
-    if wanted.get("roles") is not None:
-        conditions.append(Membership.role.in_(wanted["roles"]))
-    if wanted.get("text"):
-        conditions.extend(_contains_words(wanted["text"]))
-    for name, level in _levels(wanted.get("privilegesAtLeast") or {}):
-        conditions.append(held(name) >= sa.literal(level, getattr(Membership, name).type))
+    if arguments.has("filter", "roles"):
+        roles = arguments.value(ARRAY(Membership.role.type), "filter", "roles")
+        conditions.append(Membership.role == sa.any_(roles))
+    if arguments.has("filter", "text"):
+        patterns = arguments.value(ARRAY(sa.Text), "filter", "text", convert=_patterns)
+        searched = User.sort_name + " " + sa.func.lower(User.email) + " " + sa.func.lower(User.ibm_id)
+        conditions.append(searched.like(sa.all_(patterns)))
+    for name, privilege in PRIVILEGES.items():
+        path = ("filter", "privilegesAtLeast", *privilege.path)
+        if arguments.has(*path):
+            conditions.append(held(name) >= arguments.value(getattr(Membership, name).type, *path))
     return conditions
 
 
-def _levels(given: Arguments) -> list[tuple[str, Any]]:
-    found = []
-    for name, privilege in PRIVILEGES.items():
-        holder = (given.get("accountManagement") or {}) if privilege.group else given
-        if holder.get(camel(name)) is not None:
-            found.append((name, holder[camel(name)]))
-    return found
-
-
-def _contains_words(text: str) -> Conditions:
-    if len(text) > SEARCH_LENGTH or not is_searchable(text):
+def _patterns(text: str) -> list[str]:
+    """A pattern for each word that is searched for; the characters of patterns mean themselves."""
+    if len(text) > SEARCH_LENGTH or not all(map(is_readable, text)):
         raise bad_input(f"A text to search for has at most {SEARCH_LENGTH} readable characters.")
-    searched = User.sort_name + " " + sa.func.lower(User.email) + " " + sa.func.lower(User.ibm_id)
-    return [searched.contains(word, autoescape=True) for word in fold(text).split()]
+    return ["%" + PATTERN_CHARACTER.sub(r"\\\g<0>", word) + "%" for word in fold(text).split()]
 
 
-def is_searchable(text: str) -> bool:
-    """Whether the database can compare with this text at all."""
-    return all(map(is_readable, text))
-
-
-def access_requests(arguments: Arguments, caller: Any) -> Conditions:
+def access_requests(arguments: Arguments, actor: Any) -> Conditions:
     """The requests that an `AccessRequestFilter` leaves."""
-    states = (arguments.get("filter") or {}).get("states")
-    return [] if states is None else [AccessRequest.current_state.in_(states)]
+    if not arguments.has("filter", "states"):
+        return []
+    states = arguments.value(ARRAY(AccessRequest.state.type), "filter", "states")
+    return [AccessRequest.current_state == sa.any_(states)]
 
 
-def holds(kind: ContactType) -> sa.ColumnElement[bool]:
-    """The contact has this type."""
-    return sa.literal(kind, Contact.types.type.item_type) == sa.any_(Contact.types)
+def _holds_type(arguments: Arguments) -> sa.ColumnElement[bool]:
+    wanted: sa.ColumnElement[Any] = arguments.value(CONTACT_TYPE, "type")
+    return wanted == sa.any_(Contact.types)
 
 
-def contacts(arguments: Arguments, caller: Any) -> Conditions:
+_is_primary: sa.ColumnElement[bool] = sa.literal(ContactType.PRIMARY, CONTACT_TYPE) == sa.any_(Contact.types)
+
+
+def contacts(arguments: Arguments, actor: Any) -> Conditions:
     """The contacts that hold a type, or all."""
-    wanted = arguments.get("type")
-    return [] if wanted is None else [holds(wanted)]
+    return [_holds_type(arguments)] if arguments.has("type") else []
 
 
-def contact_for(arguments: Arguments, caller: Any) -> Conditions:
+def contact_for(arguments: Arguments, actor: Any) -> Conditions:
     """Whoever holds the type, and the primary contact record, which stands in for them."""
-    return [sa.or_(holds(arguments["type"]), holds(ContactType.PRIMARY))]
+    return [sa.or_(_holds_type(arguments), _is_primary)]
 
 
 def holder_first(arguments: Arguments) -> list[Any]:
     """The holder before the one who stands in, and of several the one written first."""
-    return [sa.not_(holds(arguments["type"])), Contact.created_at, Contact.id]
+    return [sa.not_(_holds_type(arguments)), Contact.created_at, Contact.id]
 
 
 def primary_first(arguments: Arguments) -> list[Any]:
     """The primary contact record, then the others by name."""
-    return [
-        sa.not_(holds(ContactType.PRIMARY)),
-        sa.func.lower(Contact.last_name),
-        sa.func.lower(Contact.first_name),
-        Contact.id,
-    ]
+    names = (sa.func.lower(Contact.last_name), sa.func.lower(Contact.first_name))
+    return [sa.not_(_is_primary), *names, Contact.id]
 
 
-def own_membership(arguments: Arguments, caller: Any) -> Conditions:
+def own_membership(arguments: Arguments, actor: Any) -> Conditions:
     """The membership of who calls."""
-    return [Membership.user_id == caller.actor.user_id]
+    return [Membership.user_id == actor.user_id]
 
 
 remaining_seats = SECONDARY_CONTACT_SEATS - (

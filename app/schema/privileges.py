@@ -5,7 +5,7 @@ from typing import Any
 import strawberry
 
 from app.db import models as m
-from app.query.declare import Column, Group, Value, reads
+from app.query.declare import Column, Constant, Group, reads
 from app.schema import filters
 from app.schema.enums import OverviewLevel, PurchaseAndDownloadLevel, UpdateLevel, ViewLevel
 
@@ -25,7 +25,7 @@ class AccountManagementPrivileges:
     manage_access: UpdateLevel = _level("manage_access", "Manage users and access requests.")
     contact_updates: UpdateLevel = _level("contact_updates", "See and change contacts.")
     contact_update_overview: OverviewLevel = reads(
-        Value(lambda *_: OverviewLevel.VIEW),
+        Constant(OverviewLevel.VIEW),
         "See the overview of the contacts; always VIEW, for every member.",
     )
     account_documents: ViewLevel = _level("account_documents", "Documents of the account.")

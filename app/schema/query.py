@@ -8,7 +8,7 @@ from strawberry.types import Info
 from app.db import models as m
 from app.policy import Action, allowed
 from app.query.collect import collect
-from app.query.declare import Find, Relation, Value, reads
+from app.query.declare import Find, OfCaller, Relation, Value, reads
 from app.resolvers.preview import preview
 from app.schema import filters
 from app.schema.catalog import PrivilegeCatalog
@@ -36,9 +36,7 @@ class Query:
     """Everything that can be read."""
 
     viewer: Viewer | None = reads(
-        Value(
-            lambda row, arguments, caller: {"user_id": caller.actor.user_id} if caller.actor.user_id else None
-        ),
+        OfCaller(),
         "Who calls; null for anonymous callers.",
     )
     privilege_catalog: PrivilegeCatalog = reads(

@@ -9,7 +9,6 @@ import strawberry
 from app.db import models as m
 from app.policy import Action, allowed
 from app.query.declare import Column, Group, Paged, Relation, reads
-from app.query.ids import write_id
 from app.rules import SECONDARY_CONTACT_SEATS
 from app.schema import filters
 from app.schema.arguments import (
@@ -30,9 +29,7 @@ from app.schema.privileges import PrivilegeSet, RequestedPrivileges
 
 
 def _id(kind: str, column: Any) -> Any:
-    return reads(
-        Column(column, lambda key: write_id(kind, key)), "Opaque id, unique among all things of the service."
-    )
+    return reads(Column(column, kind), "Opaque id, unique among all things of the service.")
 
 
 MEMBERSHIP_ORDERS = {
@@ -101,7 +98,9 @@ class Membership(Node):
         "Whether access has not ended. An ended membership keeps its seat until it is removed.",
     )
     created_at: datetime = reads(Column(m.Membership.created_at), "When access was given.")
-    user: User | None = reads(Relation(m.User, on="id", local="user_id"), "Who has access.")
+    user: User | None = reads(
+        Relation(m.User, on="id", local="user_id", follows=Action.SEE_MEMBERSHIP), "Who has access."
+    )
     site: Annotated["Site", strawberry.lazy("app.schema.types")] | None = reads(
         Relation(m.Site, on="id", local="site_id"), "To which site."
     )
@@ -132,9 +131,13 @@ class AccessRequest(Node):
         "Until when it can be decided; null when there is no end.",
         Action.SEE_USERS,
     )
-    requester: User | None = reads(Relation(m.User, on="id", local="requester_id"), "Who asks.")
+    requester: User | None = reads(
+        Relation(m.User, on="id", local="requester_id", follows=Action.SEE_ACCESS_REQUEST), "Who asks."
+    )
     decided_by: User | None = reads(
-        Relation(m.User, on="id", local="decided_by_id"), "Who decided.", Action.SEE_USERS
+        Relation(m.User, on="id", local="decided_by_id", follows=Action.SEE_USERS),
+        "Who decided.",
+        Action.SEE_USERS,
     )
     site: Annotated["Site", strawberry.lazy("app.schema.types")] | None = reads(
         Relation(m.Site, on="id", local="site_id"),
