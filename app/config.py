@@ -1,7 +1,7 @@
 """Settings: the one place where the environment is read. The README's table is made from this class."""
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
@@ -56,6 +56,15 @@ class Settings(BaseSettings):
     oidc_claim_last_name: str = Field("family_name", description="Claim that holds the last name.")
     page_size_limit: int = Field(100, ge=1, le=500, description="Most rows a client may ask for in one page.")
     request_size_limit: int = Field(100_000, ge=1_000, description="Largest request body, in bytes.")
+    read_engine: bool = Field(
+        True,
+        description="Answer queries by one compiled SQL statement; otherwise all run through graphql-core.",
+    )
+    http_profile: Literal["current", "draft-2026"] = Field(
+        "current",
+        description="Statuses and media types of GraphQL over HTTP: as most clients know them (`current`), or after "
+        "the draft of August 2026 (`draft-2026`: 422 for invalid requests, 294 for data with errors).",
+    )
     log_format: str = Field("console", pattern="^(console|json)$", description="`console` or `json`.")
 
     @model_validator(mode="after")

@@ -1,5 +1,6 @@
 """From a verified identity to an Actor: who calls, and what they are at which site, at this moment."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -13,8 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from app import history
 from app.actor import Actor, Standing
 from app.db.models import Membership, User
+from app.db.pool import Pool, render
 from app.errors import unauthenticated
-from app.rules import Event, Language, UpdateLevel
+from app.rules import Event, Language, Role, UpdateLevel
 from app.texts import fold, full_name, tidy
 
 
@@ -32,16 +34,20 @@ class Identity:
     client: str | None = None
 
 
-async def sign_in(database: AsyncEngine, identity: Identity) -> Actor:
+async def sign_in(pool: Pool, database: AsyncEngine, identity: Identity) -> Actor:
     """The actor of an identity.
 
     At the first sign-in, a user who was added before is bound to the identity; an unknown person becomes a user.
     Raises UNAUTHENTICATED when the IBMid is bound to another identity.
     """
-    async with database.connect() as connection:
-        user = (await connection.execute(_user_of(identity))).one_or_none()
-        if user is not None:
-            return await _actor(connection, identity, user)
+    found = await pool.row(KNOWN.sql, KNOWN.values({"issuer": identity.issuer, "subject": identity.subject}))
+    if found is not None:
+        standings = MappingProxyType(dict(map(_standing, json.loads(found["standings"]))))
+        return Actor(found["id"], found["name"], identity.client, Language[found["language"]], standings)
+    return await _sign_in_first(database, identity)
+
+
+async def _sign_in_first(database: AsyncEngine, identity: Identity) -> Actor:
     async with AsyncSession(database, expire_on_commit=False) as session, session.begin():
         # A page's first requests come all at once: they take turns, and the later ones find the user bound.
         name = f"{identity.issuer} {identity.subject}"
@@ -97,21 +103,40 @@ def rename(user: User, first_name: str | None, last_name: str | None) -> None:
     user.sort_name = fold(full_name(user.last_name, user.first_name) or user.ibm_id)
 
 
+def _standing(row: list[str]) -> tuple[UUID, Standing]:
+    site_id, role, manage_access, contact_updates = row
+    return UUID(site_id), Standing(Role[role], UpdateLevel[manage_access], UpdateLevel[contact_updates])
+
+
+# The primary contact's levels are not stored: they are the highest.
+_HIGHEST = sa.literal(UpdateLevel.UPDATE, Membership.manage_access.type)
+_STANDING = (
+    Membership.site_id,
+    Membership.role,
+    sa.func.coalesce(Membership.manage_access, _HIGHEST),
+    sa.func.coalesce(Membership.contact_updates, _HIGHEST),
+)
+_ACTIVE = sa.or_(Membership.ends_at.is_(None), Membership.ends_at > sa.func.now())
+KNOWN = render(
+    sa.select(
+        User.id,
+        User.name.label("name"),
+        User.language,
+        sa.select(sa.func.coalesce(sa.func.json_agg(sa.func.json_build_array(*_STANDING)), sa.text("'[]'")))
+        .where(Membership.user_id == User.id, _ACTIVE)
+        .correlate(User)
+        .scalar_subquery()
+        .label("standings"),
+    ).where(User.issuer == sa.bindparam("issuer"), User.subject == sa.bindparam("subject"))
+)
+"""A user who has signed in before, with what they are at their sites: asked with every request."""
+
+
 async def standings_of(
     connection: AsyncConnection | AsyncSession, user_id: UUID, site_id: UUID | None = None
 ) -> Mapping[UUID, Standing]:
     """What a user is at each site (or at one), by memberships that have not ended."""
-    # The primary contact's levels are not stored: they are the highest.
-    highest = sa.literal(UpdateLevel.UPDATE, Membership.manage_access.type)
-    statement = sa.select(
-        Membership.site_id,
-        Membership.role,
-        sa.func.coalesce(Membership.manage_access, highest),
-        sa.func.coalesce(Membership.contact_updates, highest),
-    ).where(
-        Membership.user_id == user_id,
-        sa.or_(Membership.ends_at.is_(None), Membership.ends_at > sa.func.now()),
-    )
+    statement = sa.select(*_STANDING).where(Membership.user_id == user_id, _ACTIVE)
     if site_id is not None:
         statement = statement.where(Membership.site_id == site_id)
     rows = await connection.execute(statement)

@@ -62,7 +62,7 @@ class Of:
 
     words: str
     denial: str
-    holds: Callable[[Actor, Any], Any]
+    holds: Callable[[Any, Any], Any]
 
 
 def _secondary(name: str, level: Level) -> Callable[[Standing | None], bool]:
@@ -156,14 +156,24 @@ def _holds(test: At | Of, actor: Actor, row: Any) -> bool:
     return bool(test.holds(actor, row))
 
 
-def visible(actor: Actor, action: Action, table: Any) -> sa.ColumnElement[bool]:
+class Caller(Protocol):
+    """Who calls, in conditions: an actor, or what stands in for one while a statement is compiled."""
+
+    @property
+    def user_id(self) -> Any: ...
+    def sites_where(self, holds: Callable[[Standing], bool]) -> Any:
+        """The sites at which the caller's standing passes a test."""
+        ...
+
+
+def visible(actor: Caller, action: Action, table: Any) -> sa.ColumnElement[bool]:
     """The same decision as a condition over the rows of a table."""
     if actor.user_id is None:
         return sa.false()
     return sa.or_(*(sa.and_(*(_condition(test, actor, table) for test in line)) for line in RULES[action]))
 
 
-def _condition(test: At | Of, actor: Actor, table: Any) -> sa.ColumnElement[bool]:
+def _condition(test: At | Of, actor: Caller, table: Any) -> sa.ColumnElement[bool]:
     if isinstance(test, Of):
         condition: sa.ColumnElement[bool] = test.holds(actor, table)
         return condition
@@ -180,12 +190,12 @@ def _one_of(column: Any, ids: Any) -> sa.ColumnElement[bool]:
     return condition
 
 
-def seen(actor: Actor, table: Any) -> sa.ColumnElement[bool]:
+def seen(actor: Caller, table: Any) -> sa.ColumnElement[bool]:
     """Which rows of a table exist for the caller, by whatever path they are reached."""
     return _seen_users(actor) if table is User else visible(actor, SEEING[table], table)
 
 
-def _seen_users(actor: Actor) -> sa.ColumnElement[bool]:
+def _seen_users(actor: Caller) -> sa.ColumnElement[bool]:
     """Oneself, and the people who appear in what one may see of a site: its users, requesters, deciders."""
     appearances = (
         sa.select(column).where(visible(actor, Action.SEE_USERS, table)).correlate(None)

@@ -3,9 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from uuid import uuid4
 
-import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -19,8 +17,11 @@ from starlette.staticfiles import StaticFiles
 from app import development
 from app.config import Misconfigured, Settings
 from app.db.engine import create_engine
-from app.endpoint import Endpoint
+from app.db.pool import Pool
+from app.endpoint import Endpoint, masked
+from app.http_response import ALWAYS, PROFILES
 from app.log import configure_logging
+from app.query.run import Engine
 from app.schema.schema import build_schema
 from app.tokens import PublishedKeys, Verifier
 
@@ -33,7 +34,7 @@ EXPLORER_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
-log = structlog.get_logger()
+SAFE = {name.decode(): value.decode() for name, value in ALWAYS}
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
@@ -42,22 +43,27 @@ def create_app(settings: Settings | None = None) -> Starlette:
     configure_logging(settings.log_format)
     if settings.database_url is None:
         raise Misconfigured("DATABASE_URL is not set; account-management serve starts an embedded PostgreSQL")
-    database = create_engine(settings.database_url.get_secret_value(), settings)
+    url = settings.database_url.get_secret_value()
+    database, pool, schema = create_engine(url, settings), Pool(url, settings), build_schema()
     endpoint = Endpoint(
-        schema=build_schema(),
+        schema=schema,
         database=database,
+        pool=pool,
+        engine=Engine(schema, pool) if settings.read_engine else None,
         verifier=verifier_of(settings),
         size_limit=settings.request_size_limit,
         page_limit=settings.page_size_limit,
+        profile=PROFILES[settings.http_profile],
     )
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         yield
+        await pool.close()
         await database.dispose()
 
     routes: list[BaseRoute] = [
-        Route("/graphql", endpoint.answer, methods=["GET", "POST"]),
+        Route("/graphql", endpoint),
         _health(database),
     ]
     if settings.development:
@@ -109,13 +115,9 @@ async def _http_error(_request: Request, error: Exception) -> Response:
     """Faults of the transport, in the form of GraphQL errors."""
     assert isinstance(error, HTTPException)
     body = {"errors": [{"message": error.detail, "extensions": {"code": "BAD_USER_INPUT"}}]}
-    return JSONResponse(body, error.status_code, error.headers)
+    return JSONResponse(body, error.status_code, SAFE | dict(error.headers or {}))
 
 
 async def _unexpected(_request: Request, error: Exception) -> Response:
     """Our own fault: an id for the log, and not a word more."""
-    error_id = uuid4().hex
-    log.error("unexpected error", error_id=error_id, exc_info=error)
-    extensions = {"code": "INTERNAL_SERVER_ERROR", "errorId": error_id}
-    message = "Something went wrong on our side."
-    return JSONResponse({"errors": [{"message": message, "extensions": extensions}]}, 500)
+    return JSONResponse({"errors": [masked("unexpected error", error)]}, 500, SAFE)

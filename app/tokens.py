@@ -29,6 +29,9 @@ KEYS_REST = 30.0
 """Seconds between two fetches, so that tokens with made-up key ids cannot make us flood the issuer."""
 FETCH_LASTS = 5.0
 """Seconds the issuer has to answer."""
+TOKENS_REST = 60.0
+"""Seconds for which a checked token is not checked again."""
+MOST_KNOWN = 10_000
 LEEWAY = 30
 """Seconds by which the clocks of issuer and service may differ."""
 NEVER = float("-inf")
@@ -130,12 +133,26 @@ class Verifier:
     issuer: str
     audience: str
     keys: Keys
+    known: dict[str, tuple[Identity, float]] = field(default_factory=dict)
 
     async def identity_of(self, token: str) -> Identity:
         """Who a token speaks for. Raises UNAUTHENTICATED when it is forged, expired or meant for others."""
         if len(token) > LONGEST_TOKEN:
             raise unauthenticated("The token is too long.")
-        claims = await self._claims(token)
+        identity, until = self.known.get(token, (None, 0.0))
+        if identity is None or time.time() >= until:
+            claims = await self._claims(token)
+            identity = self._identity(claims)
+            self._remember(token, identity, claims["exp"])
+        return identity
+
+    def _remember(self, token: str, identity: Identity, end: float) -> None:
+        """A page sends the same token many times; checking the signature once a minute is enough."""
+        if len(self.known) >= MOST_KNOWN:
+            self.known.clear()
+        self.known[token] = identity, min(time.time() + TOKENS_REST, end + LEEWAY)
+
+    def _identity(self, claims: dict[str, Any]) -> Identity:
         settings = self.settings
         ibm_id = claims.get(settings.oidc_claim_ibm_id)
         email = _address(claims.get(settings.oidc_claim_email, ibm_id))

@@ -374,22 +374,6 @@ def statements() -> Iterator[list[str]]:
         sa.event.remove(sa.Engine, "before_cursor_execute", note)
 
 
-async def test_the_number_of_statements_does_not_depend_on_the_number_of_rows(world: World) -> None:
-    small, _ = await busy_site(world)
-    large, _ = await busy_site(world)
-    for _ in range(20):
-        await world.member(large)
-        await world.request(large)
-    counts = []
-    for place in (small, large):
-        await place.primary.ask("{ viewer { user { id } } }")
-        with statements() as seen:
-            await place.primary.ask(PAGE, id=place.id)
-        counts.append(len(seen))
-    assert counts[0] == counts[1]
-    assert counts[0] <= 11
-
-
 async def test_pages_within_pages_are_refused_before_anything_is_read(world: World) -> None:
     place = await world.site()
     document = "{ id }"

@@ -23,11 +23,12 @@ def create_engine(url: str, settings: Settings) -> AsyncEngine:
         pool_size=settings.database_pool_size,
         max_overflow=0,
         pool_timeout=settings.database_pool_timeout,
-        connect_args={"server_settings": _server_settings(settings), "timeout": 10},
+        connect_args={"server_settings": server_settings(settings), "timeout": 10},
     )
 
 
-def _server_settings(settings: Settings) -> dict[str, Any]:
+def server_settings(settings: Settings) -> dict[str, Any]:
+    """What every connection is told when it is opened: its role and its limits."""
     return {
         "application_name": "account-management",
         "role": SERVER_ROLE,

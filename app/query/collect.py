@@ -3,19 +3,22 @@
 Fragments are flattened, @skip and @include applied, aliases kept as keys, arguments coerced.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from graphql import (
     FieldNode,
+    FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLField,
     GraphQLIncludeDirective,
     GraphQLObjectType,
     GraphQLResolveInfo,
+    GraphQLSchema,
     GraphQLSkipDirective,
     InlineFragmentNode,
+    OperationDefinitionNode,
     SelectionSetNode,
     get_named_type,
     get_nullable_type,
@@ -29,11 +32,12 @@ from app.query.declare import METADATA, Declaration
 EXTENSION = "strawberry-definition"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Selected:
     """A selected field: its key in the response, its declaration, its arguments, and what is selected below."""
 
     key: str
+    owner: str
     name: str
     declaration: Declaration | None
     arguments: dict[str, Any]
@@ -60,79 +64,114 @@ class Shape:
         return (selected for selected in self.fields if selected.name == name)
 
 
+class Source(Protocol):
+    """Where a selection comes from: an operation, or the field that graphql-core is resolving."""
+
+    @property
+    def schema(self) -> GraphQLSchema: ...
+    @property
+    def fragments(self) -> Mapping[str, FragmentDefinitionNode]: ...
+    @property
+    def variable_values(self) -> Any: ...
+
+
+class Operation(NamedTuple):
+    """An operation with its variables, as a source."""
+
+    schema: GraphQLSchema
+    fragments: Mapping[str, FragmentDefinitionNode]
+    variable_values: Any
+
+
 def collect(info: GraphQLResolveInfo[Any]) -> Selected:
     """The tree below the field that is being resolved."""
     return _selected(info, info.parent_type, str(info.path.key), info.field_nodes)
 
 
-def _selected(
-    info: GraphQLResolveInfo[Any], parent: GraphQLObjectType, key: str, nodes: list[FieldNode]
-) -> Selected:
+def collect_roots(operation: Operation, definition: OperationDefinitionNode) -> list[Selected]:
+    """The trees of all root fields of a query."""
+    root = operation.schema.query_type
+    assert root is not None
+    grouped: dict[str, list[FieldNode]] = {}
+    _gather(operation, root, definition.selection_set, grouped, set())
+    return [_selected(operation, root, key, nodes) for key, nodes in grouped.items()]
+
+
+def walk(selected: Selected) -> Iterator[Selected]:
+    """A selection and everything below it."""
+    yield selected
+    for shape in selected.shapes.values():
+        for below in shape.fields:
+            yield from walk(below)
+
+
+def _selected(source: Source, parent: GraphQLObjectType, key: str, nodes: list[FieldNode]) -> Selected:
     name = nodes[0].name.value
-    definition = info.schema.get_field(parent, name)
+    definition = source.schema.get_field(parent, name)
     assert definition is not None
     inner = get_named_type(definition.type)
     types: tuple[GraphQLObjectType, ...] = ()
     if is_abstract_type(inner):
-        types = tuple(info.schema.get_possible_types(inner))
+        types = tuple(source.schema.get_possible_types(inner))
     elif isinstance(inner, GraphQLObjectType):
         types = (inner,)
     return Selected(
         key=key,
+        owner=parent.name,
         name=name,
         declaration=declaration_of(definition),
-        arguments=get_argument_values(definition, nodes[0], info.variable_values),
+        arguments=get_argument_values(definition, nodes[0], source.variable_values),
         definition=definition,
         node=nodes[0],
         is_list=is_list_type(get_nullable_type(definition.type)),
-        shapes={kind.name: _shape(info, kind, nodes) for kind in types},
+        shapes={kind.name: _shape(source, kind, nodes) for kind in types},
     )
 
 
-def _shape(info: GraphQLResolveInfo[Any], kind: GraphQLObjectType, parents: list[FieldNode]) -> Shape:
+def _shape(source: Source, kind: GraphQLObjectType, parents: list[FieldNode]) -> Shape:
     grouped: dict[str, list[FieldNode]] = {}
     seen: set[str] = set()
     for parent in parents:
         if parent.selection_set:
-            _gather(info, kind, parent.selection_set, grouped, seen)
-    return Shape(kind, [_selected(info, kind, key, nodes) for key, nodes in grouped.items()])
+            _gather(source, kind, parent.selection_set, grouped, seen)
+    return Shape(kind, [_selected(source, kind, key, nodes) for key, nodes in grouped.items()])
 
 
 def _gather(
-    info: GraphQLResolveInfo[Any],
+    source: Source,
     kind: GraphQLObjectType,
     selections: SelectionSetNode,
     grouped: dict[str, list[FieldNode]],
     seen: set[str],
 ) -> None:
     for node in selections.selections:
-        if not _included(info, node):
+        if not _included(source, node):
             continue
         if isinstance(node, FieldNode):
             grouped.setdefault((node.alias or node.name).value, []).append(node)
         elif isinstance(node, InlineFragmentNode):
-            if _applies(info, kind, node.type_condition):
-                _gather(info, kind, node.selection_set, grouped, seen)
+            if _applies(source, kind, node.type_condition):
+                _gather(source, kind, node.selection_set, grouped, seen)
         elif isinstance(node, FragmentSpreadNode) and node.name.value not in seen:
             seen.add(node.name.value)
-            fragment = info.fragments[node.name.value]
-            if _applies(info, kind, fragment.type_condition):
-                _gather(info, kind, fragment.selection_set, grouped, seen)
+            fragment = source.fragments[node.name.value]
+            if _applies(source, kind, fragment.type_condition):
+                _gather(source, kind, fragment.selection_set, grouped, seen)
 
 
-def _included(info: GraphQLResolveInfo[Any], node: Any) -> bool:
+def _included(source: Source, node: Any) -> bool:
     if not node.directives:
         return True
-    skip = get_directive_values(GraphQLSkipDirective, node, info.variable_values)
-    include = get_directive_values(GraphQLIncludeDirective, node, info.variable_values)
+    skip = get_directive_values(GraphQLSkipDirective, node, source.variable_values)
+    include = get_directive_values(GraphQLIncludeDirective, node, source.variable_values)
     return not (skip and skip["if"]) and not (include and not include["if"])
 
 
-def _applies(info: GraphQLResolveInfo[Any], kind: GraphQLObjectType, condition: Any) -> bool:
+def _applies(source: Source, kind: GraphQLObjectType, condition: Any) -> bool:
     if condition is None or condition.name.value == kind.name:
         return True
-    named = info.schema.get_type(condition.name.value)
-    return bool(named and is_abstract_type(named) and info.schema.is_sub_type(named, kind))
+    named = source.schema.get_type(condition.name.value)
+    return bool(named and is_abstract_type(named) and source.schema.is_sub_type(named, kind))
 
 
 def declaration_of(definition: GraphQLField) -> Declaration | None:

@@ -3,26 +3,39 @@
 Pages within pages multiply, so that a short document can ask for more than anybody could want.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from app.errors import bad_input
 from app.query.collect import Selected
 from app.query.declare import Find, Paged
 from app.query.page import DEFAULT_SIZE, asked_size
 
 MAXIMUM_OBJECTS = 25_000
+Arguments = Mapping[int, Mapping[str, Any]]
 
 
-def objects(selected: Selected) -> int:
-    """How many objects a selection can bring at most; a list without pages counts as a page of the usual size."""
-    below = [objects(field) for shape in selected.shapes.values() for field in shape.fields if field.shapes]
-    return _count(selected) * (1 + sum(below))
+def objects(selected: Selected, arguments: Arguments | None = None) -> int:
+    """How many objects a selection can bring at most; a list without pages counts as a page of the usual size.
+
+    `arguments` by the id of the selection replace those it was collected with.
+    """
+    below = [
+        objects(field, arguments)
+        for shape in selected.shapes.values()
+        for field in shape.fields
+        if field.shapes
+    ]
+    given = arguments.get(id(selected), {}) if arguments is not None else selected.arguments
+    return _count(selected, given) * (1 + sum(below))
 
 
-def _count(selected: Selected) -> int:
+def _count(selected: Selected, given: Mapping[str, Any]) -> int:
     match selected.declaration:
         case Paged():
-            return max(asked_size(selected.arguments), 1)
+            return max(asked_size(given), 1)
         case Find():
-            return len(selected.arguments.get("ids", [None]))
+            return len(given.get("ids", [None]))
     return DEFAULT_SIZE if selected.is_list and selected.declaration else 1
 
 

@@ -53,19 +53,25 @@ class Page:
     def conditions(self, columns: list[Any], descending: bool) -> list[sa.ColumnElement[bool]]:
         """Only rows beyond the cursors, in an order by `columns` which all run in the same direction."""
         found = []
-        for cursor, later in ((self.after, True), (self.before, False)):
-            if cursor is not None and len(cursor) != len(columns):
-                raise bad_input("This cursor does not belong to this list.")
-            if cursor is not None:
+        for end in ("after", "before"):
+            if getattr(self, end) is not None:
+                values = self.bounds(end, len(columns))
                 bounds = sa.tuple_(
                     *(
                         sa.cast(sa.literal(value, sa.Text), column.type)
-                        for value, column in zip(cursor, columns, strict=True)
+                        for value, column in zip(values, columns, strict=True)
                     )
                 )
                 row = sa.tuple_(*columns)
-                found.append(row > bounds if later != descending else row < bounds)
+                found.append(row > bounds if (end == "after") != descending else row < bounds)
         return found
+
+    def bounds(self, end: str, count: int) -> list[str]:
+        """The values in the cursor `after` or `before`. Raises BAD_USER_INPUT when there are not `count` of them."""
+        values: list[str] = getattr(self, end)
+        if len(values) != count:
+            raise bad_input("This cursor does not belong to this list.")
+        return values
 
     def slice(self, rows: list[Mapping[str, Any]]) -> "Slice":
         """The page out of up to one row more than its size, in the order of the list."""

@@ -1,0 +1,97 @@
+"""Documents: parsed, measured, validated, and kept for the next request with the same text."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    GraphQLSyntaxError,
+    OperationDefinitionNode,
+    OperationType,
+    get_operation_ast,
+    parse,
+    validate,
+)
+
+from app.errors import RequestError, bad_input
+from app.limits import MAXIMUM_TOKENS, check_size
+
+MOST_DOCUMENTS = 512
+MOST_CHARACTERS = 500_000
+"""Of all kept documents together: parsed, each character of a dense one takes 130 bytes."""
+MOST_ERRORS = 10
+
+
+class InvalidDocument(RequestError):
+    """The document is not GraphQL, or does not fit the schema."""
+
+    def __init__(self, code: str, errors: Sequence[GraphQLError]) -> None:
+        super().__init__(code, errors[0].message)
+        self.errors = errors
+
+    def formatted(self) -> list[dict[str, Any]]:
+        """Every fault with its place in the document."""
+        return [{**error.formatted, "extensions": {"code": self.code}} for error in self.errors]
+
+
+@dataclass
+class Documents:
+    """The documents of one schema. Only valid ones are kept, so that faulty ones cannot crowd them out."""
+
+    schema: GraphQLSchema
+    most: int = MOST_DOCUMENTS
+    most_characters: int = MOST_CHARACTERS
+    _kept: OrderedDict[str, DocumentNode] = field(default_factory=OrderedDict)
+    _characters: int = 0
+
+    def __len__(self) -> int:
+        """How many are kept."""
+        return len(self._kept)
+
+    def prepare(self, query: str) -> DocumentNode:
+        """The document, ready to be executed. Raises the RequestError that says why it is not."""
+        document = self._kept.get(query)
+        if document is None:
+            document = checked(self.schema, query)
+            self._keep(query, document)
+        else:
+            self._kept.move_to_end(query)
+        return document
+
+    def _keep(self, query: str, document: DocumentNode) -> None:
+        if len(query) > self.most_characters:
+            return
+        self._kept[query] = document
+        self._characters += len(query)
+        while len(self._kept) > self.most or self._characters > self.most_characters:
+            oldest, _ = self._kept.popitem(last=False)
+            self._characters -= len(oldest)
+
+
+def checked(schema: GraphQLSchema, query: str) -> DocumentNode:
+    """The document that a text stands for. Raises InvalidDocument, or the RequestError of a limit."""
+    try:
+        document = parse(query, max_tokens=MAXIMUM_TOKENS)
+        check_size(document)
+        errors = validate(schema, document, max_errors=MOST_ERRORS)
+    except GraphQLSyntaxError as error:
+        raise InvalidDocument("GRAPHQL_PARSE_FAILED", [error]) from error
+    except RecursionError as error:
+        raise RequestError("GRAPHQL_PARSE_FAILED", "The document is nested too deeply.") from error
+    if errors:
+        raise InvalidDocument("GRAPHQL_VALIDATION_FAILED", errors)
+    return document
+
+
+def chosen(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
+    """The operation that is meant. Raises BAD_USER_INPUT when that cannot be told, or it is a subscription."""
+    definition = get_operation_ast(document, name)
+    if definition is None:
+        raise bad_input("operationName must name one of the operations in the document.")
+    if definition.operation is OperationType.SUBSCRIPTION:
+        raise bad_input("Subscriptions are not served here.")
+    return definition

@@ -1,0 +1,224 @@
+"""The compiled reads against graphql-core: two ways, one meaning, to the byte."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graphql import (
+    ArgumentNode,
+    DocumentNode,
+    FieldNode,
+    IntValueNode,
+    NameNode,
+    ObjectTypeDefinitionNode,
+    StringValueNode,
+    Visitor,
+    parse,
+    print_ast,
+    visit,
+)
+from httpx2 import ASGITransport, AsyncClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis_graphql import queries
+
+from app.config import Settings
+from app.query.run import Engine
+from app.rules import AccessRequestState, ContactType, DenialReason, ViewLevel
+from app.server import create_app
+from tests.test_reads import LIST, PAGE, busy_site, statements
+from tests.world import UPDATE, Person, Place, World, ago
+
+LISTS = ("memberships", "accessRequests")
+PEOPLE = ("primary", "manager", "viewer", "editor", "user", "requester", "stranger", "ended")
+ORDERS = [
+    None,
+    *({"field": field, "direction": way} for field in ("NAME", "ROLE") for way in ("ASC", "DESC")),
+]
+Scene = tuple[Place, dict[str, Person]]
+
+
+@pytest.fixture(scope="module")
+async def interpreted(settings: Settings) -> AsyncIterator[AsyncClient]:
+    """The same service with the engine off: all reads go through graphql-core."""
+    application = create_app(settings.model_copy(update={"read_engine": False}))
+    transport = ASGITransport(app=application)
+    async with (
+        application.router.lifespan_context(application),
+        AsyncClient(transport=transport, base_url="http://test") as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="module")
+async def scene(world: World) -> Scene:
+    """A site with somebody of every kind, requests in every state, and names that need escaping."""
+    place, people = await busy_site(world)
+    decided = {
+        "decided_by_id": place.primary.user_id,
+        "closed_at": ago(days=1),
+        "justification": 'say "hé\n"',
+    }
+    denied = {"state": AccessRequestState.DENIED, "denial_reason": DenialReason.UNKNOWN_REQUESTER}
+    await world.request(place, **decided, **denied)
+    await world.request(place, state=AccessRequestState.WITHDRAWN, closed_at=ago(days=2))
+    await world.request(place, expires_at=ago(minutes=1), reporting=ViewLevel.VIEW)
+    await world.contact(
+        place, [ContactType.SITE_TECHNICAL, ContactType.BILLING], last_name='O\'Neil \\ "Ω" \t🂡'
+    )
+    other, _ = await busy_site(world)
+    await world.secondary(other, person=people["user"], manage_access=UPDATE)
+    return place, people
+
+
+def reads(sdl: str) -> str:
+    """The schema with nothing at its root but what the engine plans."""
+    kept = []
+    for node in parse(sdl).definitions:
+        name = node.name.value if isinstance(node, ObjectTypeDefinitionNode) else ""
+        if name == "Query" and isinstance(node, ObjectTypeDefinitionNode):
+            node = replace(node, fields=tuple(f for f in node.fields if f.name.value in ("site", "viewer")))
+        if name != "Mutation":
+            kept.append(node)
+    return print_ast(DocumentNode(definitions=tuple(kept)))
+
+
+class Sensible(Visitor):
+    """Makes a generated query ask for a site that is there, and for pages that can be."""
+
+    def __init__(self, site_id: str) -> None:
+        super().__init__()
+        self.site_id = site_id
+
+    def leave_field(self, node: FieldNode, *_: Any) -> FieldNode | None:
+        """Put sensible arguments in the place of those that are hardly ever right."""
+        if node.name.value in LISTS:
+            return replace(node, arguments=tuple(self._page(node)))
+        if node.name.value == "site" and node.arguments:
+            return replace(node, arguments=(argument("id", StringValueNode(value=self.site_id)),))
+        return None
+
+    def _page(self, node: FieldNode) -> list[ArgumentNode]:
+        kept = [part for part in node.arguments if part.name.value in ("filter", "orderBy")]
+        sizes = [part for part in node.arguments if part.name.value in ("first", "last")]
+        for part in sizes:
+            if isinstance(part.value, IntValueNode):
+                wanted = IntValueNode(value=str(abs(int(part.value.value)) % 5))
+                return [*kept, argument(part.name.value, wanted)]
+        return kept
+
+
+def argument(name: str, value: Any) -> ArgumentNode:
+    """An argument of a document."""
+    return ArgumentNode(name=NameNode(value=name), value=value)
+
+
+async def both(
+    person: Person, interpreted: AsyncClient, document: str, variables: dict[str, Any]
+) -> tuple[bytes, bytes]:
+    """The bodies of the two ways."""
+    compiled = await person.post(document, **variables)
+    headers = {"Authorization": f"Bearer {person.token}"}
+    body = {"query": document, "variables": variables}
+    return compiled.content, (await interpreted.post("/graphql", json=body, headers=headers)).content
+
+
+SDL = reads((Path(__file__).parent.parent / "schema.graphql").read_text())
+relaxed = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@relaxed
+@given(document=queries(SDL), who=st.sampled_from(PEOPLE))
+async def test_random_queries_of_random_people_mean_the_same_both_ways(
+    scene: Scene, interpreted: AsyncClient, document: str, who: str
+) -> None:
+    place, people = scene
+    asked = print_ast(visit(parse(document), Sensible(place.id)))
+    compiled, told = await both(people[who], interpreted, asked, {})
+    assert compiled == told, asked
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+@pytest.mark.parametrize(
+    "by", [None, *({"field": f, "direction": d} for f in ("NAME", "ROLE") for d in ("ASC", "DESC"))]
+)
+async def test_pages_and_cursors_are_the_same_both_ways(
+    scene: Scene, interpreted: AsyncClient, who: str, by: Any
+) -> None:
+    place, people = scene
+    for size in ({"first": 2}, {"last": 2}, {"first": 0}, {"last": 100}, {}):
+        variables = {"id": place.id, "by": by, **size}
+        compiled, told = await both(people[who], interpreted, LIST, variables)
+        assert compiled == told
+        site = (await people[who].ask(LIST, **variables))["site"]
+        info = site and site["memberships"]["pageInfo"]
+        if info and info["endCursor"]:
+            way = {"before": info["startCursor"]} if "last" in size else {"after": info["endCursor"]}
+            compiled, told = await both(people[who], interpreted, LIST, variables | way)
+            assert compiled == told
+
+
+@pytest.mark.parametrize(
+    "filter",
+    [
+        {"roles": ["USER"]},
+        {"roles": []},
+        {"text": "user example"},
+        {"text": ""},
+        {"text": "%_\\"},
+        {"privilegesAtLeast": {"accountManagement": {"manageAccess": "VIEW"}}},
+        {"roles": ["USER", "SECONDARY_CONTACT"], "text": "@", "privilegesAtLeast": {"reporting": "NONE"}},
+        {"text": "x" * 101},
+        {"text": "\u0000"},
+    ],
+)
+async def test_filters_mean_the_same_both_ways(scene: Scene, interpreted: AsyncClient, filter: Any) -> None:
+    place, people = scene
+    compiled, told = await both(people["primary"], interpreted, LIST, {"id": place.id, "filter": filter})
+    assert compiled == told
+
+
+async def test_a_page_is_one_statement_that_is_planned_once(
+    world: World, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, people = scene
+    reasons: list[str] = []
+    monkeypatch.setattr(Engine, "_note", lambda _self, reason: reasons.append(reason))
+    with statements() as seen:
+        first = await people["primary"].ask(PAGE, id=place.id)
+        assert await people["primary"].ask(PAGE, id=place.id) == first
+    # Nothing goes through SQLAlchemy: the caller and the page are a statement each, straight on the driver.
+    assert (seen, reasons) == ([], [])
+
+
+async def test_what_cannot_be_planned_is_counted_and_answered(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, people = scene
+    reasons: list[str] = []
+    monkeypatch.setattr(Engine, "_note", lambda _self, reason: reasons.append(reason))
+    data = await people["primary"].ask("query($id: ID!) { node(id: $id) { id } }", id=place.id)
+    assert data == {"node": {"id": place.id}}
+    assert reasons == ["Query.node"]
+
+
+async def test_without_the_engine_the_number_of_statements_does_not_depend_on_the_number_of_rows(
+    world: World, interpreted: AsyncClient
+) -> None:
+    small, _ = await busy_site(world)
+    large, _ = await busy_site(world)
+    for _ in range(20):
+        await world.member(large)
+        await world.request(large)
+    counts = []
+    for place in (small, large):
+        headers = {"Authorization": f"Bearer {place.primary.token}"}
+        body = {"query": PAGE, "variables": {"id": place.id}}
+        await interpreted.post("/graphql", json=body, headers=headers)
+        with statements() as seen:
+            await interpreted.post("/graphql", json=body, headers=headers)
+        counts.append(len(seen))
+    assert counts[0] == counts[1]
+    assert 5 < counts[0] < 12

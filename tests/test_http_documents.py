@@ -1,0 +1,239 @@
+"""Behind the door: no document or value of any kind leads to a 500 or an unmasked exception."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from graphql import build_schema
+from httpx2 import ASGITransport, AsyncClient
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from app.context import Context
+from app.documents import Documents
+from app.endpoint import Endpoint
+from app.errors import RequestError
+from app.limits import MAXIMUM_FIELDS
+from tests.transport import JSON, code
+from tests.world import World
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ("{", "GRAPHQL_PARSE_FAILED"),
+        ("query {{ }", "GRAPHQL_PARSE_FAILED"),
+        ("{ nothing }", "GRAPHQL_VALIDATION_FAILED"),
+        ("{ site(id: 1.5) { id } }", "GRAPHQL_VALIDATION_FAILED"),
+        ("fragment F on Site { id }", "GRAPHQL_VALIDATION_FAILED"),
+        ("query A { __typename } query B { __typename }", "BAD_USER_INPUT"),
+        ("subscription { x }", "GRAPHQL_VALIDATION_FAILED"),
+        ("query($id: ID!) { site(id: $id) { id } }", "BAD_USER_INPUT"),
+        ("{ " * 3000 + "}" * 3000, "GRAPHQL_PARSE_FAILED"),
+        ("{ a" + " a" * 20_000 + " }", "GRAPHQL_PARSE_FAILED"),
+    ],
+    ids=lambda value: value[:30],
+)
+async def test_a_faulty_document_is_told_so(client: AsyncClient, document: str, expected: str) -> None:
+    response = await client.post("/graphql", json={"query": document})
+    assert response.status_code == 400
+    assert code(response) == expected
+
+
+@pytest.mark.parametrize(
+    "variables", [{"type": None}, {"type": "NOTHING"}, {"type": 1}, {"type": {}}, {"type": []}]
+)
+async def test_a_faulty_variable_is_told_so(world: World, variables: dict[str, Any]) -> None:
+    place = await world.site()
+    document = """query($id: ID!, $type: ContactType = BILLING) { site(id: $id) {
+      name contactFor(type: $type) { lastName } } }"""
+    response = await place.primary.post(document, id=place.id, **variables)
+    assert code(response) == "BAD_USER_INPUT"
+
+
+@pytest.mark.parametrize("name", ["C", "", None, " A"])
+async def test_one_of_several_operations_has_to_be_named(client: AsyncClient, name: str | None) -> None:
+    body = {"query": "query A { __typename } query B { b: __typename }", "operationName": name}
+    response = await client.post("/graphql", json=body)
+    assert (response.status_code, code(response)) == (400, "BAD_USER_INPUT")
+    response = await client.post("/graphql", json=body | {"operationName": "B"})
+    assert response.json() == {"data": {"b": "Query"}}
+
+
+async def test_an_unknown_operation_name_is_refused(client: AsyncClient) -> None:
+    body = {"query": "query A { __typename }", "operationName": "B"}
+    assert code(await client.post("/graphql", json=body)) == "BAD_USER_INPUT"
+    body["operationName"] = "A"
+    assert (await client.post("/graphql", json=body)).json() == {"data": {"__typename": "Query"}}
+
+
+async def test_subscriptions_are_refused_even_where_the_schema_has_them(app: Starlette) -> None:
+    [served] = [route.app for route in app.routes if isinstance(route, Route) and route.path == "/graphql"]
+    assert isinstance(served, Endpoint)
+    endpoint = replace(served, schema=build_schema("type Query { a: Int } type Subscription { b: Int }"))
+    async with AsyncClient(transport=ASGITransport(app=endpoint), base_url="http://test") as client:
+        for response in (
+            await client.post("/", json={"query": "subscription { b }"}),
+            await client.get("/", params={"query": "subscription { b }"}),
+        ):
+            assert (response.status_code, code(response)) == (400, "BAD_USER_INPUT")
+
+
+@pytest.mark.parametrize("levels", [50, 150, 300, 500, 1000, 3000])
+async def test_no_depth_of_values_breaks_the_service(client: AsyncClient, levels: int) -> None:
+    values = "[" * levels + "]" * levels
+    for body in (
+        json.dumps({"query": f"{{ site(id: {values}) {{ id }} }}"}),
+        json.dumps({"query": f"query($a: {'[' * levels}ID{']' * levels}) {{ node(id: $a) {{ id }} }}"}),
+        f'{{"query": "query($id: ID!) {{ node(id: $id) {{ id }} }}", "variables": {{"id": {values}}}}}',
+    ):
+        assert (await client.post("/graphql", content=body, headers=JSON)).status_code == 400
+
+
+def nested(levels: int) -> str:
+    """A document that goes round in circles, twice as many levels deep."""
+    return '{ site(number: "1") { ' + "viewerMembership { site { " * levels + "id" + " } }" * levels + " } }"
+
+
+def doubling(levels: int) -> str:
+    """A short document whose fragments double at each level."""
+    fragments = "".join(
+        f" fragment F{level} on Site {{ a{level}: viewerMembership {{ site {{ ...F{level + 1} }} }}"
+        f" b{level}: viewerMembership {{ site {{ ...F{level + 1} }} }} }}"
+        for level in range(levels)
+    )
+    return f'{{ site(number: "1") {{ ...F0 }} }}{fragments} fragment F{levels} on Site {{ id }}'
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        doubling(30),
+        "{ ...F } fragment F on Query { ...G } fragment G on Query { ...F }",
+        nested(10),
+        "{" + "".join(f" a{index}: viewer {{ user {{ id }} }}" for index in range(26)) + " }",
+        "{ viewer { user {" + "".join(f" a{index}: id" for index in range(MAXIMUM_FIELDS)) + " } } }",
+    ],
+    ids=["doubling", "cycle", "deep", "roots", "fields"],
+)
+async def test_a_bomb_is_refused_before_it_is_validated(client: AsyncClient, document: str) -> None:
+    response = await client.post("/graphql", json={"query": document})
+    assert response.status_code == 400
+    assert code(response) == "GRAPHQL_VALIDATION_FAILED"
+
+
+async def test_an_unexpected_error_is_masked_and_can_be_found_in_the_log(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("the password is secret")
+
+    person = await world.person()
+    await person.ask("{ viewer { user { id } } }")
+    monkeypatch.setattr(Context, "transaction", fail)
+    response = await person.post('mutation { leaveSite(input: {siteId: "x"}) { errors { code } } }')
+    assert response.json()["data"] == {"leaveSite": None}
+    [error] = response.json()["errors"]
+    assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
+    assert error["path"] == ["leaveSite"]
+    assert "secret" not in response.text
+    assert error["extensions"]["errorId"] in capsys.readouterr().out
+
+
+async def test_an_error_outside_of_any_field_is_masked_as_well(
+    client: AsyncClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise RuntimeError("the password is secret")
+
+    monkeypatch.setattr(Endpoint, "_execute", fail)
+    headers = {"Accept": "application/graphql-response+json"}
+    response = await client.post("/graphql", json={"query": "{ __typename }"}, headers=headers)
+    assert (response.status_code, code(response)) == (500, "INTERNAL_SERVER_ERROR")
+    assert response.headers["content-type"].startswith("application/graphql-response+json")
+    assert "secret" not in response.text and "data" not in response.json()
+    assert response.json()["errors"][0]["extensions"]["errorId"] in capsys.readouterr().out
+
+
+NASTY = [
+    "",
+    " ",
+    "\u0000",
+    "\ud800",
+    "\u202e",
+    "x" * 5000,
+    "'; DROP TABLE site; --",
+    "%",
+    "\\",
+    "🂡",
+    "\r\nBcc: x@y.z",
+]
+
+
+@pytest.mark.parametrize("value", NASTY, ids=lambda value: ascii(value)[:20])
+async def test_no_text_of_any_kind_breaks_a_mutation_or_a_read(world: World, value: str) -> None:
+    place = await world.site()
+    mutations: dict[str, dict[str, Any]] = {
+        "requestAccess": {"siteNumber": value, "justification": value},
+        "withdrawAccessRequest": {"accessRequestId": value},
+        "grantAccessRequest": {"accessRequestId": value, "role": "USER", "justification": value},
+        "denyAccessRequest": {"accessRequestId": value, "reason": "UNKNOWN_REQUESTER"},
+        "addUser": {"siteId": place.id, "ibmId": value, "email": value, "justification": value}
+        | {"role": "USER", "confirmed": True},
+        "updateMembership": {"membershipId": value, "justification": value},
+        "removeMembership": {"membershipId": value, "reason": value},
+        "leaveSite": {"siteId": value},
+        "deleteContact": {"contactId": value},
+    }  # fmt: skip
+    for name, input in mutations.items():
+        payload = await place.primary.do(name, **input)
+        assert payload["errors"] or name == "requestAccess", (name, value)
+    reads = """query($v: String!, $id: ID!, $site: ID!) { node(id: $id) { id } site(number: $v) { id }
+      addUserPreview(input: {siteId: $site, ibmId: $v}) { known } }"""
+    response = await place.primary.post(reads, v=value, id=value, site=place.id)
+    assert response.status_code == 200
+    assert response.json()["data"] == {"node": None, "site": None, "addUserPreview": {"known": False}}
+
+
+def test_a_document_is_parsed_and_validated_once() -> None:
+    documents = Documents(build_schema("type Query { a: Int }"), most=2, most_characters=20)
+    first = documents.prepare("{ a }")
+    assert documents.prepare("{ a }") is first
+    assert documents.prepare("{ a  }") is not first
+
+
+def test_as_many_documents_are_kept_as_there_is_room_for_and_the_last_used_ones() -> None:
+    documents = Documents(build_schema("type Query { a: Int }"), most=2, most_characters=100)
+    first, second = documents.prepare("{ a }"), documents.prepare("{ b: a }")
+    assert documents.prepare("{ a }") is first
+    documents.prepare("{ c: a }")
+    assert documents.prepare("{ a }") is first
+    assert documents.prepare("{ b: a }") is not second
+    assert len(documents) == 2
+
+
+def test_many_small_documents_or_few_large_ones_are_kept_and_none_that_is_too_large() -> None:
+    documents = Documents(build_schema("type Query { a: Int }"), most=100, most_characters=100)
+    for number in range(100):
+        documents.prepare(f"{{ a{number}: a }} #{'x' * 20}")
+    assert len(documents) == 100 // len(f"{{ a99: a }} #{'x' * 20}")
+    last = documents.prepare("{ last: a }")
+    large = "{ a } #" + "x" * 100
+    assert documents.prepare(large) is not documents.prepare(large)
+    assert documents.prepare("{ last: a }") is last
+
+
+@pytest.mark.parametrize("query", ["{", "{ b }", "{ " * 30 + "a" + " }" * 30])
+def test_faulty_documents_take_no_room(query: str) -> None:
+    documents = Documents(build_schema("type Query { a: Int }"))
+    for _ in range(2):
+        with pytest.raises(RequestError):
+            documents.prepare(query)
+    assert len(documents) == 0
+
+
+async def test_a_faulty_document_is_told_where_it_is_faulty(client: AsyncClient) -> None:
+    for document, line in (("{\n  a(}", 2), ("{\n\n nothing }", 3)):
+        response = await client.post("/graphql", json={"query": document})
+        assert response.json()["errors"][0]["locations"][0]["line"] == line

@@ -1,0 +1,240 @@
+"""What only shows on a real connection: framing, haste, and clients that lie about a body or leave in the middle."""
+
+import json
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from queue import Queue
+from threading import Thread
+from typing import Any, BinaryIO
+from uuid import uuid4
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
+
+from app.config import Settings
+from app.server import create_app
+
+QUERY = b'{"query": "{ __typename }"}'
+DATA = {"data": {"__typename": "Query"}}
+POST = b"POST /graphql HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
+GET = b" /graphql?query=%7B__typename%7D HTTP/1.1\r\nHost: test\r\n\r\n"
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+PATIENCE = 20.0
+"""Seconds after which a test fails that waits in vain."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A response, read off a connection."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body."""
+        return json.loads(self.body)
+
+    def is_refused(self, status: int) -> None:
+        """The client is told in a GraphQL error what it did."""
+        assert self.status == status, self
+        assert self.json()["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+        assert self.headers["x-content-type-options"] == "nosniff"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A connection with the server."""
+
+    plug: socket.socket
+    incoming: BinaryIO
+
+    def send(self, *parts: bytes) -> None:
+        """Write, without waiting for an answer."""
+        self.plug.sendall(b"".join(parts))
+
+    def reply(self, to_head: bool = False) -> Reply:
+        """The next response."""
+        status = int(self.incoming.readline().split()[1])
+        headers = {}
+        while line := self.incoming.readline().decode("latin-1").strip():
+            name, _, value = line.partition(": ")
+            headers[name.lower()] = value
+        length = 0 if to_head else int(headers.get("content-length", 0))
+        return Reply(status, headers, self.incoming.read(length))
+
+
+@dataclass
+class Watched:
+    """The application; how a request ended that names itself can be waited for."""
+
+    app: Starlette
+    ended: Queue[tuple[bytes, BaseException | None]] = field(default_factory=Queue)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, and remember."""
+        name = dict(scope.get("headers", ())).get(b"x-name")
+        ending: BaseException | None = None
+        try:
+            await self.app(scope, receive, send)
+        except BaseException as error:
+            ending = error
+            raise
+        finally:
+            if name is not None:
+                self.ended.put((name, ending))
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    port: int
+    app: Watched
+
+    @contextmanager
+    def line(self) -> Iterator[Line]:
+        """A connection of one's own."""
+        with (
+            socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as plug,
+            plug.makefile("rb") as incoming,
+        ):
+            yield Line(plug, incoming)
+
+
+@pytest.fixture(scope="module")
+def server(settings: Settings) -> Iterator[Server]:
+    """The application behind the server that it runs with, on a port of its own."""
+    # The socket listens before the server runs, so that no request comes too early.
+    listener = socket.create_server(("127.0.0.1", 0))
+    watched = Watched(create_app(settings))
+    config = uvicorn.Config(watched, log_config=None, access_log=False, ws="none", server_header=False)
+    running = uvicorn.Server(config)
+    thread = Thread(target=running.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield Server(listener.getsockname()[1], watched)
+    finally:
+        running.should_exit = True
+        thread.join()
+
+
+def length(body: bytes | int) -> bytes:
+    """The end of the headers of a body that is so long, or says so."""
+    return b"Content-Length: %d\r\n\r\n" % (body if isinstance(body, int) else len(body))
+
+
+def chunk(body: bytes) -> bytes:
+    """A part of a chunked body; the empty one is the last."""
+    return b"%x\r\n%s\r\n" % (len(body), body)
+
+
+def test_requests_sent_at_once_are_answered_in_their_order(server: Server) -> None:
+    second = b'{"query": "{ second: __typename }"}'
+    with server.line() as line:
+        line.send(POST, length(QUERY), QUERY, POST, length(second), second)
+        assert line.reply().json() == DATA
+        assert line.reply().json() == {"data": {"second": "Query"}}
+
+
+def test_a_refused_request_does_not_spoil_the_next_on_the_connection(server: Server) -> None:
+    with server.line() as line:
+        line.send(POST.replace(b"json", b"xml"), length(QUERY), QUERY)
+        line.reply().is_refused(415)
+        line.send(POST, length(200_000), b" " * 200_000)
+        line.reply().is_refused(413)
+        line.send(POST, length(QUERY), QUERY)
+        assert line.reply().json() == DATA
+
+
+def test_a_body_may_come_in_pieces(server: Server) -> None:
+    with server.line() as line:
+        line.send(POST, length(QUERY), QUERY[:5])
+        line.send(QUERY[5:])
+        assert line.reply().json() == DATA
+        line.send(CHUNKED, *(chunk(QUERY[at : at + 1]) for at in range(len(QUERY))), chunk(b""))
+        assert line.reply().json() == DATA
+
+
+def test_a_body_that_never_ends_is_refused_at_the_limit(server: Server) -> None:
+    with server.line() as line:
+        line.send(CHUNKED, *(chunk(b" " * 1000) for _ in range(101)))
+        line.reply().is_refused(413)
+
+
+def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(server: Server) -> None:
+    with server.line() as line:
+        line.send(POST, b"Expect: 100-continue\r\n", length(10**12))
+        line.reply().is_refused(413)
+
+
+def test_a_client_that_asks_first_is_told_to_go_on(server: Server) -> None:
+    with server.line() as line:
+        line.send(POST, b"Expect: 100-continue\r\n", length(QUERY))
+        assert line.reply().status == 100
+        line.send(QUERY)
+        assert line.reply().json() == DATA
+
+
+def test_a_body_that_is_longer_than_it_says_is_cut_off(server: Server) -> None:
+    with server.line() as line:
+        line.send(POST, length(len(QUERY) - 1), QUERY)
+        # By us, or by the server for what it takes for the next request.
+        assert line.reply().status == 400
+
+
+@pytest.mark.parametrize("start", [POST + length(1000), CHUNKED + b"3e8\r\n"], ids=["length", "chunked"])
+@pytest.mark.parametrize("body", [b"", QUERY], ids=["nothing", "something"])
+def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error_of_ours(
+    server: Server,
+    start: bytes,
+    body: bytes,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    name = uuid4().hex.encode()
+    with server.line() as line:
+        line.send(start.replace(b"Host", b"X-Name: " + name + b"\r\nHost", 1), body)
+    assert server.app.ended.get(timeout=PATIENCE) == (name, None)
+    assert capsys.readouterr().out == ""
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    with server.line() as line:
+        line.send(POST, length(QUERY), QUERY)
+        assert line.reply().json() == DATA
+
+
+def test_head_has_the_headers_of_get_and_no_body(server: Server) -> None:
+    with server.line() as line:
+        line.send(b"HEAD", GET, b"GET", GET)
+        head, get = line.reply(to_head=True), line.reply()
+    assert get.json() == DATA
+    assert (head.status, head.headers) == (200, get.headers | {"date": head.headers["date"]})
+    assert head.headers["content-length"] == str(len(get.body))
+
+
+def test_options_have_no_body(server: Server) -> None:
+    with server.line() as line:
+        line.send(b"OPTIONS", GET, b"GET", GET)
+        assert line.reply().status == 204
+        assert line.reply().json() == DATA
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+@pytest.mark.parametrize(
+    "body", [length(QUERY) + QUERY, b"Transfer-Encoding: chunked\r\n\r\n" + chunk(QUERY) + chunk(b"")]
+)
+def test_a_get_with_a_body_is_refused(server: Server, method: bytes, body: bytes) -> None:
+    with server.line() as line:
+        line.send(method, GET[:-2], body)
+        assert line.reply(to_head=method == b"HEAD").status == 400
+
+
+def test_a_query_string_of_raw_bytes_is_refused(server: Server) -> None:
+    with server.line() as line:
+        line.send(b"GET", GET.replace(b"query=", "x=é&query=".encode()))
+        assert line.reply().status == 400
