@@ -186,8 +186,8 @@ async def test_a_page_is_one_statement_that_is_planned_once(
     place, people = scene
     reasons: list[str] = []
     monkeypatch.setattr(Engine, "_note", lambda _self, reason: reasons.append(reason))
+    first = await people["primary"].ask(PAGE, id=place.id)
     with statements() as seen:
-        first = await people["primary"].ask(PAGE, id=place.id)
         assert await people["primary"].ask(PAGE, id=place.id) == first
     # Nothing goes through SQLAlchemy: the caller and the page are a statement each, straight on the driver.
     assert (seen, reasons) == ([], [])
@@ -196,12 +196,45 @@ async def test_a_page_is_one_statement_that_is_planned_once(
 async def test_what_cannot_be_planned_is_counted_and_answered(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    _, people = scene
+    reasons: list[str] = []
+    monkeypatch.setattr(Engine, "_note", lambda _self, reason: reasons.append(reason))
+    data = await people["primary"].ask("{ privilegeCatalog { applications { editable } } }")
+    assert len(data["privilegeCatalog"]["applications"]) == 8
+    assert reasons == ["Query.privilegeCatalog"]
+
+
+NODES = """query($ids: [ID!]!, $id: ID!) { one: node(id: $id) { __typename id } nodes(ids: $ids) { __typename id
+  ... on Site { name memberships(first: 2) { totalCount nodes { user { email } } } }
+  ... on Membership { user { email } site { name } privileges { reporting } }
+  ... on AccessRequest { requester { email } site { name } }
+  ... on Contact { email details { phone } site { accessRequests { totalCount } } } ... on User { email } } }"""
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+async def test_things_are_found_by_id_the_same_both_ways(
+    world: World, scene: Scene, interpreted: AsyncClient, who: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place, people = scene
     reasons: list[str] = []
     monkeypatch.setattr(Engine, "_note", lambda _self, reason: reasons.append(reason))
-    data = await people["primary"].ask("query($id: ID!) { node(id: $id) { id } }", id=place.id)
-    assert data == {"node": {"id": place.id}}
-    assert reasons == ["Query.node"]
+    _, membership_id = await world.member(place)
+    _, request_id = await world.request(place)
+    contact_id = await world.contact(place, [ContactType.BILLING])
+    ids = [
+        people["user"].id,
+        contact_id,
+        "nonsense",
+        request_id,
+        place.id,
+        membership_id,
+        place.id,
+        "site_" + "0" * 32,
+    ]
+    for id in ids:
+        compiled, told = await both(people[who], interpreted, NODES, {"ids": ids, "id": id})
+        assert compiled == told
+    assert reasons == []
 
 
 async def test_without_the_engine_the_number_of_statements_does_not_depend_on_the_number_of_rows(

@@ -181,6 +181,7 @@ async def test_queries_can_be_asked_by_get(client: AsyncClient) -> None:
         "?query=",
         "?query=%3F",
         "?query=%ED%A0%80",
+        "?query=%7B__typename%7D%23%FF",
         "?query=%7B__typename%7D&variables=%5B",
         "?query=%7B__typename%7D&variables=%5B%5D",
         "?query=%7B__typename%7D&variables=1",

@@ -38,6 +38,7 @@ ACCEPTED = [
     (f"multipart/mixed;deferSpec=20220824, {MODERN}, {LEGACY}", MODERN),
     (f"{MODERN}, application/graphql+json, {LEGACY}, text/event-stream, multipart/mixed", MODERN),
     (f"{MODERN};q=oops, {LEGACY};q=0.1", LEGACY),
+    (f"{MODERN};q=7, {LEGACY};q=0.1", LEGACY),
     (f"nonsense, ;;q=, {LEGACY}", LEGACY),
 ]
 ANYTHING = [None, "", "*/*", "application/*", "*/*;q=0.1", BROWSER]
@@ -187,6 +188,15 @@ async def test_data_with_errors_is_a_success(
         assert code(response) == "UNAUTHENTICATED"
         # The errors come first, where nobody overlooks them.
         assert response.text.startswith('{"errors":')
+
+
+async def test_null_as_data_is_a_success_as_well(client: AsyncClient, draft: AsyncClient) -> None:
+    body = {"query": '{ nodes(ids: ["x"]) { id } }'}
+    for service, status in ((client, 200), (draft, 294)):
+        response = await post(service, body)
+        assert response.status_code == status
+        assert response.json()["data"] is None
+        assert code(response) == "UNAUTHENTICATED"
 
 
 async def test_statuses_of_http_itself_are_the_same_in_both_profiles(

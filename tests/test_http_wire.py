@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 import uvicorn
 from starlette.applications import Starlette
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from app.config import Settings
 from app.server import create_app
@@ -71,23 +71,29 @@ class Line:
 
 @dataclass
 class Watched:
-    """The application; how a request ended that names itself can be waited for."""
+    """The application; with which status and error a request ended that names itself can be waited for."""
 
     app: Starlette
-    ended: Queue[tuple[bytes, BaseException | None]] = field(default_factory=Queue)
+    ended: Queue[tuple[bytes, int, BaseException | None]] = field(default_factory=Queue)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, and remember."""
         name = dict(scope.get("headers", ())).get(b"x-name")
-        ending: BaseException | None = None
+        status, ending = 0, None
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
         try:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, noting)
         except BaseException as error:
             ending = error
             raise
         finally:
             if name is not None:
-                self.ended.put((name, ending))
+                self.ended.put((name, status, ending))
 
 
 @dataclass(frozen=True)
@@ -200,7 +206,8 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error_of_ours(
     name = uuid4().hex.encode()
     with server.line() as line:
         line.send(start.replace(b"Host", b"X-Name: " + name + b"\r\nHost", 1), body)
-    assert server.app.ended.get(timeout=PATIENCE) == (name, None)
+    # What came may look whole, and is not done all the same.
+    assert server.app.ended.get(timeout=PATIENCE) == (name, 400, None)
     assert capsys.readouterr().out == ""
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
     with server.line() as line:

@@ -15,14 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.actor import Actor
 from app.db.models import Base
-from app.errors import bad_input
 from app.policy import seen, visible
 from app.query.collect import Selected, Shape
 from app.query.declare import Arguments, Column, Constant, Find, Group, OfCaller, Paged, Relation, Value
-from app.query.ids import parse_id, write_id
+from app.query.ids import ids_in, write_id
 from app.query.page import SORT, Page, Slice
 from app.query.rows import PARENT, TYPE, Row, array_of, by_parent, keyed, label_of, node_shapes
-from app.rules import BATCH_LIMIT, Language
+from app.rules import Language
 
 
 class Caller(Protocol):
@@ -207,13 +206,10 @@ class Reader:
 
     async def _found(self, selected: Selected, find: Find) -> Any:
         """The rows with the ids in the arguments, each null when there is none that the caller may see."""
-        ids = selected.arguments.get("ids", [selected.arguments.get("id")])
-        if len(ids) > BATCH_LIMIT:
-            raise bad_input(f"At most {BATCH_LIMIT} ids can be looked up at once.")
-        parsed = [parse_id(value) for value in ids]
+        parsed = ids_in(selected.arguments)
         found: dict[Any, Any] = {}
         for kind, (type_name, model) in find.kinds.items():
-            keys = [key for name, key in filter(None, parsed) if name == kind]
+            keys = [key for name, key in parsed if name == kind]
             if keys and type_name in selected.shapes:
                 objects = await self._by_key(selected.shapes[type_name], model, keys)
                 found.update({(kind, key): value for key, value in objects.items()})

@@ -4,7 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import sqlalchemy as sa
+
 from app.actor import Actor
+from app.db.models import Base
 from app.db.pool import plain
 from app.query.collect import Selected
 from app.query.page import Page
@@ -34,3 +37,9 @@ class Plan:
     def values(self, run: Run) -> list[Any]:
         """The parameters of a request, in their order."""
         return [plain(value_of(run)) for value_of in self.parameters]
+
+
+def within(statement: sa.Select[Any], parent: Any) -> sa.Select[Any]:
+    """The statement as a subquery that speaks of the row of its parent, if the parent is a table, and of no other."""
+    is_table = isinstance(parent, type) and issubclass(parent, Base)
+    return statement.correlate(parent if is_table else None)
