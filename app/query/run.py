@@ -33,12 +33,11 @@ Structure = tuple[Any, ...] | str | bool
 
 @dataclass
 class Forest:
-    """The trees of an operation, and its plans by the structure of their arguments."""
+    """The trees of an operation."""
 
     document: DocumentNode
     roots: list[Selected]
     with_arguments: list[Selected]
-    plans: dict[Structure, Plan] = field(default_factory=dict)
 
 
 @dataclass
@@ -48,6 +47,7 @@ class Engine:
     schema: GraphQLSchema
     pool: Pool
     forests: dict[Any, Forest] = field(default_factory=dict)
+    plans: dict[Any, tuple[Forest, Plan]] = field(default_factory=dict)
     unplanned: Counter[str] = field(default_factory=Counter)
 
     async def answer(
@@ -100,10 +100,10 @@ class Engine:
 
     def _plan(self, forest: Forest, arguments: Mapping[int, Mapping[str, Any]]) -> Plan:
         structure = tuple(_structure(arguments[id(selected)]) for selected in forest.with_arguments)
-        plan = forest.plans.get(structure)
-        if plan is None:
+        known, plan = self.plans.get((id(forest), structure), (None, None))
+        if plan is None or known is not forest:
             plan = Compiler(arguments).plan(forest.roots)
-            _keep(forest.plans, structure, plan)
+            _keep(self.plans, (id(forest), structure), (forest, plan))
         return plan
 
     async def _run(
