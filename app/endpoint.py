@@ -33,6 +33,7 @@ from app.tokens import Verifier
 
 log = structlog.get_logger()
 UNAVAILABLE = (PoolTimeout, ConnectionError, TimeoutError)
+BUSY = RequestError("SERVICE_UNAVAILABLE", "The service is busy; try again in a moment.")
 
 
 @dataclass
@@ -130,8 +131,7 @@ def _instead(error: Exception) -> Answer:
         return Answer(errors=[_plain(error)])
     if isinstance(error, UNAVAILABLE):
         log.error("unavailable", error=repr(error))
-        busy = RequestError("SERVICE_UNAVAILABLE", "The service is busy; try again in a moment.")
-        return Answer(errors=[_plain(busy)])
+        return Answer(errors=[_plain(BUSY)])
     return Answer(errors=[masked("unexpected error", error)])
 
 
@@ -153,6 +153,9 @@ def _described(error: GraphQLError) -> dict[str, Any]:
         return {**error.formatted, "extensions": {"code": cause.code}}
     if _is_about_input(error):
         return {**error.formatted, "extensions": {"code": "BAD_USER_INPUT"}}
+    if isinstance(cause, UNAVAILABLE):
+        log.error("unavailable", error=repr(cause), path=error.path)
+        return {**error.formatted, **_plain(BUSY)}
     return {**error.formatted, **masked("error in a resolver", cause or error, path=error.path)}
 
 

@@ -267,3 +267,24 @@ def test_whatever_text_there_is_it_arrives(value: Any) -> None:
 def test_what_json_cannot_hold_is_never_written() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         to_json(float("nan"))
+
+
+@pytest.mark.parametrize("engine", [True, False])
+async def test_a_service_without_a_free_connection_says_that_it_is_busy(
+    settings: Settings, world: World, engine: bool
+) -> None:
+    person = await world.person()
+    await person.ask("{ viewer { user { id } } }")
+    tight = {"database_pool_size": 1, "database_pool_timeout": 0.05, "read_engine": engine}
+    app = create_app(settings.model_copy(update=tight))
+    endpoint = app.routes[0].endpoint  # type: ignore[attr-defined]
+    body, headers = {"query": "{ viewer { user { id } } }"}, {"Authorization": f"Bearer {person.token}"}
+    async with (
+        app.router.lifespan_context(app),
+        AsyncClient(transport=ASGITransport(app=app), base_url="http://test") as client,
+    ):
+        assert "errors" not in (await client.post("/graphql", json=body, headers=headers)).json()
+        held = endpoint.pool.connection() if engine else endpoint.database.connect()
+        async with held:
+            response = await client.post("/graphql", json=body, headers=headers)
+    assert code(response) == "SERVICE_UNAVAILABLE"

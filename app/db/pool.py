@@ -4,7 +4,8 @@ The ORM's session serves the writes; what is read with every request is too freq
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -60,9 +61,15 @@ class Pool:
 
     async def row(self, sql: str, values: Sequence[Any]) -> Any:
         """The first row of a statement. Raises TimeoutError when no connection becomes free in time."""
+        async with self.connection() as connection:
+            return await connection.fetchrow(sql, *values)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        """A connection, as soon as one is free."""
         pool = self._pool or await self._open()
         async with pool.acquire(timeout=self.settings.database_pool_timeout) as connection:
-            return await connection.fetchrow(sql, *values)
+            yield connection
 
     async def _open(self) -> Any:
         async with self._opening:
