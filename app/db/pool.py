@@ -19,6 +19,9 @@ from app.db.engine import async_url, server_settings
 
 ASYNCPG: sa.Dialect = dialect.dialect()  # type: ignore[no-untyped-call]
 
+PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan", "jit": "off"}
+"""Planning a page anew costs more than running it, and its plan does not depend on the values: all are keys."""
+
 
 @dataclass(frozen=True)
 class Rendered:
@@ -79,7 +82,7 @@ class Pool:
                     url.render_as_string(hide_password=False),
                     min_size=0,
                     max_size=self.settings.database_pool_size,
-                    server_settings=server_settings(self.settings),
+                    server_settings=server_settings(self.settings) | PLANNED_ONCE,
                     # Nothing is ever set on these connections, so there is nothing to set back.
                     reset=_nothing,
                 )

@@ -48,7 +48,9 @@ def connection(compiler: Compiler, selected: Selected, paged: Paged, parent: Any
             value = [f'"{shape.type.name}"']
         members.append((below.key, value))
     # The count speaks of the parent, the rest of the page: both are within reach of one subquery.
-    whole = sa.select(text_of(object_of(members))).select_from(cut)
+    whole = sa.select(text_of(object_of(members)))
+    if lists or any(shape.named("pageInfo")):
+        whole = whole.select_from(cut)
     return within(whole, parent).scalar_subquery()
 
 
