@@ -22,7 +22,12 @@ class Settings(BaseSettings):
     migration_database_url: SecretStr | None = Field(
         None, description="The same database as its owner, for migrations; `DATABASE_URL` when not set."
     )
-    database_pool_size: int = Field(10, ge=1, le=200, description="Connections of one server process.")
+    database_pool_size: int = Field(
+        10,
+        ge=1,
+        le=200,
+        description="Connections of one server process for reading, and as many for writing.",
+    )
     database_pool_timeout: float = Field(
         5.0, gt=0, description="Seconds a request waits for a connection before it is turned away."
     )
