@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lock clean
+.PHONY: help run test check format bench lock clean
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ format: .venv/development ## Format the code, write schema.graphql anew
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/account-management schema > schema.graphql
+
+bench: .venv/development ## Measure against peers and against the limit; takes a quarter of an hour
+	@$(BIN)/python -m benchmarks
 
 lock: .venv/development ## Write requirements/ anew from pyproject.toml
 	@$(PIP) install uv

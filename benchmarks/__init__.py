@@ -1,0 +1,1 @@
+"""Measures the service against peers and against the limit: `make bench`."""
