@@ -149,7 +149,7 @@ class Verifier:
     def _remember(self, token: str, identity: Identity, end: float) -> None:
         """A page sends the same token many times; checking the signature once a minute is enough."""
         if len(self.known) >= MOST_KNOWN:
-            self.known.clear()
+            self.known.pop(next(iter(self.known)))
         self.known[token] = identity, min(time.time() + TOKENS_REST, end + LEEWAY)
 
     def _identity(self, claims: dict[str, Any]) -> Identity:
