@@ -18,11 +18,12 @@ from app.errors import Code, Fault, UserError, bad_input, refuse, unauthenticate
 from app.identity import standings_of
 from app.language import translate
 from app.policy import NOT_OWN, NOT_PRIMARY, SEEING, Action, allows, denial
-from app.query.collect import Selected
+from app.query.collect import Selected, walk
 from app.query.cost import MAXIMUM_OBJECTS, spend
+from app.query.declare import Arguments, Paged, Relation
 from app.query.ids import parse_id
 from app.query.load import Reader
-from app.query.page import MAXIMUM_SIZE
+from app.query.page import MAXIMUM_SIZE, Page
 from app.rules import Event, Language
 
 Row = TypeVar("Row", Site, Membership, Contact, AccessRequest)
@@ -87,9 +88,22 @@ class Context:
                 raise bad_input("A value in the request cannot be compared with what is kept.") from error
             raise
 
+    def accept(self, selected: Selected) -> None:
+        """Look at a selection before anything is done for it, so that no change is made whose answer is refused.
+
+        Raises BAD_USER_INPUT when it asks for too much, or with arguments that cannot be.
+        """
+        self.budget = spend(self.budget, selected)
+        for field in walk(selected):
+            arguments = field.arguments
+            if isinstance(field.declaration, Paged):
+                Page.parse(f"{field.owner}.{field.name}", arguments, self.page_limit)
+            if isinstance(field.declaration, Relation) and field.declaration.where:
+                field.declaration.where(Arguments(arguments), self.actor)
+
     async def read(self, selected: Selected) -> Any:
         """Read what is selected below a root field."""
-        self.budget = spend(self.budget, selected)
+        self.accept(selected)
         async with self.connection() as connection:
             return await Reader(connection, self).root(selected)
 

@@ -26,12 +26,14 @@ def mutation(description: str, action: Action) -> Any:
 async def write(info: Info, act: Act, input: Any) -> Any:
     """Do it in one transaction, then read the payload back; or answer with why it was refused."""
     context: Context = info.context
+    selected = collect(info._raw_info)
+    context.accept(selected)
     try:
         async with context.transaction() as transaction:
             values: dict[str, Any] = {"errors": []} | await act(transaction, input)
     except UserError as error:
         values = {"errors": [_described(fault, context) for fault in error.faults]}
-    return await context.read_back(collect(info._raw_info), values)
+    return await context.read_back(selected, values)
 
 
 def _described(fault: Fault, context: Context) -> dict[Any, Any]:

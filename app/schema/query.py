@@ -72,5 +72,7 @@ class Query:
     )
     async def add_user_preview(self, info: Info, input: AddUserPreviewInput) -> AddUserPreview | None:
         """Look a person up."""
+        selected = collect(info._raw_info)
+        info.context.accept(selected)
         values = await preview(info.context, input)
-        return await info.context.read_back(collect(info._raw_info), values) if values else None
+        return await info.context.read_back(selected, values) if values else None
