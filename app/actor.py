@@ -2,10 +2,25 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from types import MappingProxyType
 from uuid import UUID
 
 from app.rules import Language, Role, UpdateLevel
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What the issuer says of a person."""
+
+    issuer: str
+    subject: str
+    ibm_id: str
+    email: str
+    first_name: str | None = None
+    last_name: str | None = None
+    language: Language | None = None
+    client: str | None = None
 
 
 @dataclass(frozen=True)
@@ -15,6 +30,17 @@ class Standing:
     role: Role
     manage_access: UpdateLevel = UpdateLevel.NONE
     contact_updates: UpdateLevel = UpdateLevel.NONE
+
+
+STANDINGS = (
+    Standing(Role.PRIMARY_CONTACT, UpdateLevel.UPDATE, UpdateLevel.UPDATE),
+    *(
+        Standing(Role.SECONDARY_CONTACT, access, contacts)
+        for access, contacts in product(UpdateLevel, repeat=2)
+    ),
+    Standing(Role.USER),
+)
+"""Everything that somebody can be at a site; the database lets nothing else be (see the checks of `membership`)."""
 
 
 @dataclass(frozen=True)

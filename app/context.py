@@ -1,24 +1,26 @@
 """One per request: the caller, reading, and writing in a transaction that asks the policy."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
+from graphql import GraphQLResolveInfo
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from app import history, rules
-from app.actor import Actor
+from app.actor import Actor, Identity
 from app.db.models import AccessRequest, Contact, Membership, Site
+from app.db.pool import Pool
 from app.errors import Code, Fault, UserError, bad_input, refuse, unauthenticated
-from app.identity import standings_of
+from app.identity import sign_in, standings_of
 from app.language import translate
 from app.policy import NOT_OWN, NOT_PRIMARY, SEEING, Action, allows, denial
-from app.query.collect import Selected, walk
+from app.query.collect import Selected, collect, walk
 from app.query.cost import MAXIMUM_OBJECTS, spend
 from app.query.declare import Arguments, Paged, Relation
 from app.query.ids import parse_id
@@ -58,6 +60,14 @@ BY_CONSTRAINT = {
 """What the violation of a constraint means to people, should a race or a bug get past the checks."""
 
 
+class Answer(Protocol):
+    """Turns the values that a resolver gives into what its field is answered with."""
+
+    async def complete(self, values: Mapping[str, Any]) -> Any:
+        """The answer, with what the values refer to as it is now."""
+        ...
+
+
 @dataclass
 class Context:
     """What belongs to one request."""
@@ -67,6 +77,19 @@ class Context:
     language: Language
     page_limit: int = MAXIMUM_SIZE
     budget: int = MAXIMUM_OBJECTS
+    identity: Identity | None = None
+    pool: Pool | None = None
+    wished: Language | None = None
+    answers: dict[Any, Answer] = field(default_factory=dict)
+
+    async def sign_in(self) -> None:
+        """Find out who calls, and what they may do at this moment; anonymous callers stay so.
+
+        Raises UNAUTHENTICATED when the IBMid is bound to another identity.
+        """
+        if self.identity and self.pool:
+            self.actor = await sign_in(self.pool, self.database, self.identity)
+            self.language = self.wished or self.actor.language
 
     def require_signed_in(self) -> UUID:
         """The caller's user id. Raises UNAUTHENTICATED for anonymous callers."""
@@ -88,31 +111,29 @@ class Context:
                 raise bad_input("A value in the request cannot be compared with what is kept.") from error
             raise
 
-    def accept(self, selected: Selected) -> None:
-        """Look at a selection before anything is done for it, so that no change is made whose answer is refused.
+    def answering(self, info: GraphQLResolveInfo[Any]) -> Answer:
+        """How the field that is being resolved will be answered, looked at before anything is done for it.
 
         Raises BAD_USER_INPUT when it asks for too much, or with arguments that cannot be.
         """
+        return self.answers.get(info.path.key) or Interpreted(self, self.accept(collect(info)))
+
+    def accept(self, selected: Selected) -> Selected:
+        """Look at a selection. Raises BAD_USER_INPUT when it asks for too much, or with impossible arguments."""
         self.budget = spend(self.budget, selected)
-        for field in walk(selected):
-            arguments = field.arguments
-            if isinstance(field.declaration, Paged):
-                Page.parse(f"{field.owner}.{field.name}", arguments, self.page_limit)
-            if isinstance(field.declaration, Relation) and field.declaration.where:
-                field.declaration.where(Arguments(arguments), self.actor)
+        for below in walk(selected):
+            arguments = below.arguments
+            if isinstance(below.declaration, Paged):
+                Page.parse(f"{below.owner}.{below.name}", arguments, self.page_limit)
+            if isinstance(below.declaration, Relation) and below.declaration.where:
+                below.declaration.where(Arguments(arguments), self.actor)
+        return selected
 
     async def read(self, selected: Selected) -> Any:
-        """Read what is selected below a root field."""
+        """Read what is selected below a root field, by interpreting it."""
         self.accept(selected)
         async with self.connection() as connection:
             return await Reader(connection, self).root(selected)
-
-    async def read_back(self, selected: Selected, values: dict[str, Any]) -> Any:
-        """Read a payload after a change, with the rights that hold now."""
-        user_id = self.require_signed_in()
-        async with self.connection() as connection:
-            self.actor = replace(self.actor, standings=await standings_of(connection, user_id))
-            return (await Reader(connection, self).complete(selected.shape, [values]))[0]
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["Transaction"]:
@@ -130,6 +151,23 @@ class Context:
                     raise RuntimeError("a transaction that never asked the policy cannot commit")
         except DBAPIError as error:
             raise _meaning(error) from error
+
+
+@dataclass(frozen=True)
+class Interpreted:
+    """The answer of a field that graphql-core completes: objects of values instead of text."""
+
+    context: Context
+    selected: Selected
+
+    async def complete(self, values: Mapping[str, Any]) -> Any:
+        """The objects of given values and of what they refer to, with the rights that hold now."""
+        context = self.context
+        async with context.connection() as connection:
+            if context.actor.user_id:
+                standings = await standings_of(connection, context.actor.user_id)
+                context.actor = replace(context.actor, standings=standings)
+            return (await Reader(connection, context).complete(self.selected.shape, [values]))[0]
 
 
 def _meaning(error: DBAPIError) -> Exception:

@@ -19,14 +19,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Receive, Scope, Send
 
-from app.actor import ANONYMOUS, Actor
+from app.actor import ANONYMOUS, Identity
 from app.context import Context
 from app.db.pool import Pool
 from app.documents import Documents, InvalidDocument, chosen
 from app.errors import RequestError, unauthenticated
 from app.http_request import METHODS, Headers, Operation, headers_of, read_operation
 from app.http_response import ALWAYS, NO_DATA, Answer, HttpFault, Profile, manner, negotiate
-from app.identity import sign_in
 from app.language import preferred
 from app.query.run import Engine
 from app.tokens import Verifier
@@ -81,17 +80,25 @@ class Endpoint:
         return await self._execute(document, definition, operation, context)
 
     async def _context(self, headers: Headers) -> Context:
-        actor = await self._actor(headers.get(b"authorization"))
-        wished = headers.get(b"accept-language", b"").decode("latin-1")
-        return Context(self.database, actor, preferred(wished) or actor.language, self.page_limit)
+        identity = await self._identity(headers.get(b"authorization"))
+        wished = preferred(headers.get(b"accept-language", b"").decode("latin-1"))
+        return Context(
+            self.database,
+            ANONYMOUS,
+            wished or ANONYMOUS.language,
+            self.page_limit,
+            identity=identity,
+            pool=self.pool,
+            wished=wished,
+        )
 
-    async def _actor(self, authorization: bytes | None) -> Actor:
+    async def _identity(self, authorization: bytes | None) -> Identity | None:
         if authorization is None:
-            return ANONYMOUS
+            return None
         scheme, _, token = authorization.decode("latin-1").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise unauthenticated("The Authorization header must be: Bearer, a space, and a token.")
-        return await sign_in(self.pool, self.database, await self.verifier.identity_of(token.strip()))
+        return await self.verifier.identity_of(token.strip())
 
     async def _execute(
         self,
@@ -100,10 +107,11 @@ class Endpoint:
         operation: Operation,
         context: Context,
     ) -> Answer:
-        if self.engine and definition.operation is OperationType.QUERY:
-            text = await self.engine.answer(document, definition, operation.variables or {}, context)
-            if text is not None:
-                return Answer(text.encode())
+        if self.engine:
+            answered = await self.engine.answer(document, definition, operation.variables or {}, context)
+            if answered is not None:
+                return Answer(answered.data.encode(), [_described(error) for error in answered.errors])
+        await context.sign_in()
         result = execute(
             self.schema,
             document,

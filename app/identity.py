@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -12,26 +11,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from app import history
-from app.actor import Actor, Standing
+from app.actor import Actor, Identity, Standing
 from app.db.models import Membership, User
 from app.db.pool import Pool, render
 from app.errors import unauthenticated
+from app.policy import STANDING
 from app.rules import Event, Language, Role, UpdateLevel
 from app.texts import fold, full_name, tidy
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What the issuer says of a person."""
-
-    issuer: str
-    subject: str
-    ibm_id: str
-    email: str
-    first_name: str | None = None
-    last_name: str | None = None
-    language: Language | None = None
-    client: str | None = None
 
 
 async def sign_in(pool: Pool, database: AsyncEngine, identity: Identity) -> Actor:
@@ -108,25 +94,18 @@ def _standing(row: list[str]) -> tuple[UUID, Standing]:
     return UUID(site_id), Standing(Role[role], UpdateLevel[manage_access], UpdateLevel[contact_updates])
 
 
-# The primary contact's levels are not stored: they are the highest.
-_HIGHEST = sa.literal(UpdateLevel.UPDATE, Membership.manage_access.type)
-_STANDING = (
-    Membership.site_id,
-    Membership.role,
-    sa.func.coalesce(Membership.manage_access, _HIGHEST),
-    sa.func.coalesce(Membership.contact_updates, _HIGHEST),
+_STANDINGS = (
+    sa.select(sa.func.json_agg(sa.func.json_build_array(Membership.site_id, *STANDING)))
+    .where(Membership.user_id == User.id, Membership.active)
+    .correlate(User)
+    .scalar_subquery()
 )
-_ACTIVE = sa.or_(Membership.ends_at.is_(None), Membership.ends_at > sa.func.now())
 KNOWN = render(
     sa.select(
         User.id,
         User.name.label("name"),
         User.language,
-        sa.select(sa.func.coalesce(sa.func.json_agg(sa.func.json_build_array(*_STANDING)), sa.text("'[]'")))
-        .where(Membership.user_id == User.id, _ACTIVE)
-        .correlate(User)
-        .scalar_subquery()
-        .label("standings"),
+        sa.func.coalesce(_STANDINGS, sa.text("'[]'")).label("standings"),
     ).where(User.issuer == sa.bindparam("issuer"), User.subject == sa.bindparam("subject"))
 )
 """A user who has signed in before, with what they are at their sites: asked with every request."""
@@ -136,7 +115,9 @@ async def standings_of(
     connection: AsyncConnection | AsyncSession, user_id: UUID, site_id: UUID | None = None
 ) -> Mapping[UUID, Standing]:
     """What a user is at each site (or at one), by memberships that have not ended."""
-    statement = sa.select(*_STANDING).where(Membership.user_id == user_id, _ACTIVE)
+    statement = sa.select(Membership.site_id, *STANDING).where(
+        Membership.user_id == user_id, Membership.active
+    )
     if site_id is not None:
         statement = statement.where(Membership.site_id == site_id)
     rows = await connection.execute(statement)

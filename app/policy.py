@@ -143,6 +143,16 @@ SEEING: dict[type[Base], Action] = {
 """The action that seeing a row of a table is. What one may not see does not exist."""
 
 
+# The primary contact's levels are not stored: they are the highest.
+_HIGHEST = sa.literal(UpdateLevel.UPDATE, Membership.manage_access.type)
+STANDING = (
+    Membership.role,
+    sa.func.coalesce(Membership.manage_access, _HIGHEST),
+    sa.func.coalesce(Membership.contact_updates, _HIGHEST),
+)
+"""The values of a `Standing`, as a membership holds them."""
+
+
 def allows(actor: Actor, action: Action, row: Subject) -> bool:
     """Whether the caller may do this with this row, at this moment."""
     return actor.user_id is not None and any(
@@ -185,7 +195,7 @@ def _condition(test: At | Of, actor: Caller, table: Any) -> sa.ColumnElement[boo
 
 def _one_of(column: Any, ids: Any) -> sa.ColumnElement[bool]:
     # One array parameter instead of a list, so that the statement stays the same for every caller.
-    array = ids if isinstance(ids, sa.BindParameter) else sa.literal(ids, ARRAY(sa.Uuid))
+    array = ids if isinstance(ids, sa.ColumnElement) else sa.literal(ids, ARRAY(sa.Uuid))
     condition: sa.ColumnElement[bool] = column == sa.any_(array)
     return condition
 

@@ -13,10 +13,10 @@ from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import JWKRegistry, KeySet
 from joserfc.jws import JWSRegistry
 
+from app.actor import Identity
 from app.config import Settings
 from app.contact_rules import check_email
 from app.errors import RequestError, unauthenticated
-from app.identity import Identity
 from app.language import preferred
 from app.rules import EMAIL_LENGTH, IBM_ID_LENGTH, NAME_LENGTH
 from app.texts import check_text

@@ -168,6 +168,16 @@ class Membership(Base):
     ends_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = created()
 
+    @hybrid_property
+    def active(self) -> bool:
+        """Whether access has not ended."""
+        return self.ends_at is None or self.ends_at > datetime.now(UTC)
+
+    @active.inplace.expression
+    @classmethod
+    def _active(cls) -> sa.ColumnElement[bool]:
+        return sa.func.coalesce(cls.ends_at > sa.func.now(), sa.true())
+
     __table_args__ = (
         sa.UniqueConstraint("site_id", "user_id"),
         sa.UniqueConstraint("site_id", "seat"),

@@ -17,7 +17,23 @@ from sqlalchemy.dialects.postgresql import asyncpg as dialect
 from app.config import Settings
 from app.db.engine import async_url, server_settings
 
-ASYNCPG: sa.Dialect = dialect.dialect()  # type: ignore[no-untyped-call]
+
+class _Compiler(dialect.PGCompiler_asyncpg):
+    """Writes constants into the text, so that only what differs between requests is a parameter."""
+
+    def visit_bindparam(self, bindparam: Any, *arguments: Any, **options: Any) -> Any:
+        # Parameters of ours have a name; values that stand in an expression get a unique one from SQLAlchemy.
+        if bindparam.unique:
+            options["literal_binds"] = True
+        return super().visit_bindparam(bindparam, *arguments, **options)  # type: ignore[no-untyped-call]
+
+
+class _Dialect(dialect.dialect):
+    statement_compiler = _Compiler
+    supports_statement_cache = False
+
+
+ASYNCPG: sa.Dialect = _Dialect()  # type: ignore[no-untyped-call]
 
 PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan", "jit": "off"}
 """Planning a page anew costs more than running it, and its plan does not depend on the values: all are keys."""
@@ -25,18 +41,14 @@ PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan", "jit": "off"}
 
 @dataclass(frozen=True)
 class Rendered:
-    """A statement as the driver takes it: its text, and the names of its parameters in their order.
-
-    `fixed` holds the values of those that the statement brings along.
-    """
+    """A statement as the driver takes it: its text, and the names of its parameters in their order."""
 
     sql: str
     names: Sequence[str]
-    fixed: dict[str, Any]
 
     def values(self, given: Mapping[str, Any]) -> list[Any]:
-        """The values of the parameters, in their order; those given by name come before those brought along."""
-        return [plain(given[name] if name in given else self.fixed[name]) for name in self.names]
+        """The values of the parameters, in their order."""
+        return [plain(given[name]) for name in self.names]
 
 
 def plain(value: Any) -> Any:
@@ -46,11 +58,11 @@ def plain(value: Any) -> Any:
     return value.name if isinstance(value, Enum) else value
 
 
-def render(statement: sa.Select[Any]) -> Rendered:
-    """Compile a statement; constants marked as literal stand in its text, written there by SQLAlchemy."""
-    compiled = statement.compile(dialect=ASYNCPG, compile_kwargs={"render_postcompile": True})
+def render(statement: sa.Select[*tuple[Any, ...]]) -> Rendered:
+    """Compile a statement; its parameters are those with a name, its constants are written into the text."""
+    compiled = statement.compile(dialect=ASYNCPG)
     assert isinstance(compiled, sa.sql.compiler.SQLCompiler)
-    return Rendered(str(compiled), compiled.positiontup or (), dict(compiled.params))
+    return Rendered(str(compiled), compiled.positiontup or ())
 
 
 @dataclass

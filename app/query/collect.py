@@ -88,10 +88,10 @@ def collect(info: GraphQLResolveInfo[Any]) -> Selected:
     return _selected(info, info.parent_type, str(info.path.key), info.field_nodes)
 
 
-def collect_roots(operation: Operation, definition: OperationDefinitionNode) -> list[Selected]:
-    """The trees of all root fields of a query."""
-    root = operation.schema.query_type
-    assert root is not None
+def collect_roots(
+    operation: Operation, root: GraphQLObjectType, definition: OperationDefinitionNode
+) -> list[Selected]:
+    """The trees of all root fields of an operation."""
     grouped: dict[str, list[FieldNode]] = {}
     _gather(operation, root, definition.selection_set, grouped, set())
     return [_selected(operation, root, key, nodes) for key, nodes in grouped.items()]

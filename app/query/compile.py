@@ -6,8 +6,8 @@ is compiled in from the policy. A statement is compiled once for each shape; wha
 the same shape (keys, cursors, the caller and their sites) is a parameter, filled in by `run`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,8 +18,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from app.db.pool import render
 from app.policy import SEEING, seen, visible
 from app.query.collect import Selected, Shape
+from app.query.compile_caller import CallerColumns
 from app.query.compile_page import connection
-from app.query.declare import Arguments, Column, Constant, Find, Group, OfCaller, Paged, Relation
+from app.query.declare import Arguments, Column, Constant, Find, Group, OfCaller, Paged, Relation, Value
 from app.query.ids import ids_in
 from app.query.jsontext import Pieces, Text, if_allowed, object_of, text_of
 from app.query.plan import Plan, Run, Unplannable, within
@@ -30,11 +31,12 @@ MOMENT = 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'
 
 @dataclass
 class Compiler:
-    """Compiles the roots of one operation. It stands in for the caller whose rights are not known yet."""
+    """Compiles the reads of one operation."""
 
     arguments: Mapping[int, Mapping[str, Any]]
     parameters: dict[str, Callable[[Run], Any]] = field(default_factory=dict)
     paged: list[Selected] = field(default_factory=list)
+    caller: CallerColumns = field(default_factory=CallerColumns)
 
     def parameter(self, kind: Any, value_of: Callable[[Run], Any]) -> Any:
         """A place in the statement for a value that each request brings."""
@@ -42,21 +44,29 @@ class Compiler:
         self.parameters[name] = value_of
         return sa.bindparam(name, None, type_=kind)
 
-    @property
-    def user_id(self) -> Any:
-        """The caller's key, wherever the policy or a filter speaks of the caller."""
-        return self.parameter(sa.Uuid, lambda run: run.actor.user_id)
-
-    def sites_where(self, holds: Callable[[Any], bool]) -> Any:
-        """The sites at which the caller's standing passes a test."""
-        return self.parameter(ARRAY(sa.Uuid), lambda run: run.actor.sites_where(holds))
-
     def plan(self, roots: Iterable[Selected]) -> Plan:
-        """The statement of an operation. Raises Unplannable."""
-        statement = sa.select(*(text_of(self._field(root, None)).label(root.key) for root in roots))
-        rendered = render(statement)
-        values = (self.parameters.get(name) or _always(rendered.fixed[name]) for name in rendered.names)
-        return Plan(rendered.sql, list(values), self.paged)
+        """The statement that reads root fields, each into a column. Raises Unplannable."""
+        return self._plan([text_of(self._field(root, None)).label(root.key) for root in roots])
+
+    def completion(self, root: Selected) -> Plan:
+        """The statement that reads what an object of given values refers to, each relation into an array of texts.
+
+        Raises Unplannable.
+        """
+        relations = list(references(root))
+        columns = [self._referred(below, relation) for below, relation in relations]
+        return self._plan(columns, [id(below) for below, _ in relations])
+
+    def _plan(self, columns: list[Any], relations: Iterable[int] = ()) -> Plan:
+        if not columns:
+            return Plan("", [], self.paged)
+        issuer = self.parameter(sa.Text, lambda run: run.identity.issuer)
+        subject = self.parameter(sa.Text, lambda run: run.identity.subject)
+        caller = self.caller.cte(issuer, subject)
+        rendered = render(sa.select(*columns).select_from(caller))
+        return Plan(
+            rendered.sql, [self.parameters[name] for name in rendered.names], self.paged, list(relations)
+        )
 
     def object(self, shape: Shape, model: Any) -> Pieces:
         """The text of an object, out of the columns of its table and the subqueries of its relations."""
@@ -70,7 +80,7 @@ class Compiler:
                 return [f'"{value.name}"']
             case Group(needs=needs):
                 pieces = self.object(selected.shape, model)
-                return [if_allowed(visible(self, needs, model), text_of(pieces))] if needs else pieces
+                return [if_allowed(visible(self.caller, needs, model), text_of(pieces))] if needs else pieces
             case OfCaller():
                 return self.object(selected.shape, OfCaller)
             case Paged() as paged:
@@ -86,7 +96,7 @@ class Compiler:
     def _column(self, selected: Selected, column: Column, model: Any) -> Pieces:
         if column.kind:
             return [f'"{column.kind}_', sa.func.replace(sa.cast(column.sql, sa.Text), "-", ""), '"']
-        sql = sa.case((visible(self, column.needs, model), column.sql)) if column.needs else column.sql
+        sql = sa.case((visible(self.caller, column.needs, model), column.sql)) if column.needs else column.sql
         kind = sql.type
         if isinstance(kind, sa.Enum):
             pieces: Pieces = ['"', sa.cast(sql, sa.Text), '"']
@@ -109,7 +119,7 @@ class Compiler:
             return sa.select(text_of(["[", sa.func.string_agg(listed.c.row0, ","), "]"])).scalar_subquery()
         found = sa.func.coalesce(rows.limit(1).scalar_subquery(), "null")
         if relation.follows and relation.follows is not SEEING[parent]:
-            return if_allowed(visible(self, relation.follows, parent), found)
+            return if_allowed(visible(self.caller, relation.follows, parent), found)
         return found
 
     def rows_of(
@@ -127,13 +137,28 @@ class Compiler:
         for target, condition in relation.joins:
             statement = statement.join(target, condition)
         if relation.on and relation.local:
-            local = self.user_id if parent is OfCaller else getattr(parent, relation.local)
+            local = self.caller.user_id if parent is OfCaller else getattr(parent, relation.local)
             statement = statement.where(getattr(relation.model, relation.on) == local)
         if not relation.follows:
-            statement = statement.where(seen(self, relation.model))
+            statement = statement.where(seen(self.caller, relation.model))
         if relation.where:
-            statement = statement.where(*relation.where(arguments, self))
+            statement = statement.where(*relation.where(arguments, self.caller))
         return within(statement, parent)
+
+    def _referred(self, selected: Selected, relation: Relation) -> Text:
+        """The rows that given values refer to, in the order of their keys; null for what the caller may not see."""
+        number = id(selected)
+        keys = self.parameter(ARRAY(sa.Uuid), lambda run: run.keys.get(number, []))
+        wanted = sa.func.unnest(keys).table_valued("key", with_ordinality="place").render_derived()
+        rows = self.rows_of(
+            replace(relation, local=None),
+            [self.object(selected.shape, relation.model)],
+            self.arguments_of(selected),
+            wanted,
+        ).where(getattr(relation.model, relation.on or "id") == wanted.c.key)
+        found = sa.func.coalesce(rows.limit(1).scalar_subquery(), "null")
+        listed = sa.select(found).select_from(wanted).order_by(wanted.c.place).scalar_subquery()
+        return sa.func.array(listed, type_=ARRAY(sa.Text))
 
     def _found(self, selected: Selected, find: Find) -> Text:
         """The rows with the ids in the arguments, in their order; null for what the caller may not see."""
@@ -145,7 +170,7 @@ class Compiler:
         wanted = asked.table_valued("kind", "key", with_ordinality="place").render_derived()
         candidates = (
             sa.select(text_of(self.object(selected.shapes[name], model)))
-            .where(wanted.c.kind == kind, model.__table__.c.id == wanted.c.key, seen(self, model))
+            .where(wanted.c.kind == kind, model.__table__.c.id == wanted.c.key, seen(self.caller, model))
             .correlate(wanted)
             .limit(1)
             .scalar_subquery()
@@ -169,5 +194,14 @@ class Compiler:
         )
 
 
-def _always(value: Any) -> Callable[[Run], Any]:
-    return lambda run: value
+def references(given: Selected) -> Iterator[tuple[Selected, Relation]]:
+    """The relations in the objects of given values below a field."""
+    for shape in given.shapes.values():
+        for below in shape.fields:
+            match below.declaration:
+                case Relation() as relation:
+                    yield below, relation
+                case Value():
+                    yield from references(below)
+                case None if below.name != "__typename":
+                    raise Unplannable(f"{shape.type.name}.{below.name}")

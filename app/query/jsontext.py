@@ -29,10 +29,7 @@ def text_of(pieces: Pieces) -> Text:
             merged[-1] += piece
         else:
             merged.append(piece)
-    # Constants stand in the statement itself, written there by SQLAlchemy.
-    parts = [
-        sa.literal(part, sa.Text, literal_execute=True) if isinstance(part, str) else part for part in merged
-    ]
+    parts = [sa.literal(part, sa.Text) if isinstance(part, str) else part for part in merged]
     while len(parts) > LONGEST_CALL:
         parts = [sa.func.concat(*parts[i : i + LONGEST_CALL]) for i in range(0, len(parts), LONGEST_CALL)]
     return sa.func.concat(*parts)

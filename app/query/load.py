@@ -7,29 +7,20 @@ it finds each under its key in the response.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.actor import Actor
 from app.db.models import Base
 from app.policy import seen, visible
 from app.query.collect import Selected, Shape
 from app.query.declare import Arguments, Column, Constant, Find, Group, OfCaller, Paged, Relation, Value
 from app.query.ids import ids_in, write_id
 from app.query.page import SORT, Page, Slice
+from app.query.plan import Caller
 from app.query.rows import PARENT, TYPE, Row, array_of, by_parent, keyed, label_of, node_shapes
-from app.rules import Language
-
-
-class Caller(Protocol):
-    """What a read needs to know of the request."""
-
-    actor: Actor
-    language: Language
-    page_limit: int
 
 
 @dataclass

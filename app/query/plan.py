@@ -1,38 +1,54 @@
 """A compiled statement, and what a request fills into it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import UUID
 
 import sqlalchemy as sa
 
-from app.actor import Actor
+from app.actor import Actor, Identity
 from app.db.models import Base
 from app.db.pool import plain
 from app.query.collect import Selected
 from app.query.page import Page
+from app.rules import Language
 
 
 class Unplannable(Exception):
     """The operation selects something that only the interpreter can read; the text says what."""
 
 
+class Caller(Protocol):
+    """What a read needs to know of the request."""
+
+    identity: Identity | None
+    actor: Actor
+    language: Language
+    page_limit: int
+
+
 @dataclass(frozen=True)
 class Run:
-    """What one request fills into a statement."""
+    """What one request fills into a statement; `keys` are those that given values refer to, by relation."""
 
-    actor: Actor
+    identity: Identity
     arguments: Mapping[int, Mapping[str, Any]]
     pages: Mapping[int, Page]
+    keys: Mapping[int, list[UUID | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A compiled statement: one row, with a column of JSON text for each root field."""
+    """A compiled statement. Its one row has a column for each root, or for each relation of given values.
+
+    There is no row when the caller has never signed in. Nothing to be asked is an empty statement.
+    """
 
     sql: str
     parameters: list[Callable[[Run], Any]]
     paged: list[Selected]
+    relations: list[int] = field(default_factory=list)
 
     def values(self, run: Run) -> list[Any]:
         """The parameters of a request, in their order."""
@@ -41,5 +57,5 @@ class Plan:
 
 def within(statement: sa.Select[Any], parent: Any) -> sa.Select[Any]:
     """The statement as a subquery that speaks of the row of its parent, if the parent is a table, and of no other."""
-    is_table = isinstance(parent, type) and issubclass(parent, Base)
+    is_table = isinstance(parent, sa.FromClause) or (isinstance(parent, type) and issubclass(parent, Base))
     return statement.correlate(parent if is_table else None)

@@ -24,9 +24,7 @@ from app.rules import (
 async def active_membership(tx: Transaction, site_id: UUID, user_id: UUID) -> Membership | None:
     """A user's membership of a site, unless it has ended."""
     statement = sa.select(Membership).where(
-        Membership.site_id == site_id,
-        Membership.user_id == user_id,
-        sa.or_(Membership.ends_at.is_(None), Membership.ends_at > sa.func.now()),
+        Membership.site_id == site_id, Membership.user_id == user_id, Membership.active
     )
     membership: Membership | None = await tx.session.scalar(statement)
     return membership

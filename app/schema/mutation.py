@@ -10,7 +10,6 @@ from app.context import Context, Transaction
 from app.errors import Fault, UserError
 from app.language import translate
 from app.policy import Action, allowed
-from app.query.collect import collect
 from app.query.rows import TYPE
 from app.resolvers import access_requests, contacts, memberships
 from app.schema import inputs, payloads
@@ -26,14 +25,13 @@ def mutation(description: str, action: Action) -> Any:
 async def write(info: Info, act: Act, input: Any) -> Any:
     """Do it in one transaction, then read the payload back; or answer with why it was refused."""
     context: Context = info.context
-    selected = collect(info._raw_info)
-    context.accept(selected)
+    answer = context.answering(info._raw_info)
     try:
         async with context.transaction() as transaction:
             values: dict[str, Any] = {"errors": []} | await act(transaction, input)
     except UserError as error:
         values = {"errors": [_described(fault, context) for fault in error.faults]}
-    return await context.read_back(selected, values)
+    return await answer.complete(values)
 
 
 def _described(fault: Fault, context: Context) -> dict[Any, Any]:

@@ -7,7 +7,6 @@ from strawberry.types import Info
 
 from app.db import models as m
 from app.policy import Action, allowed
-from app.query.collect import collect
 from app.query.declare import Find, OfCaller, Relation, Value, reads
 from app.resolvers.preview import preview
 from app.schema import filters
@@ -72,7 +71,6 @@ class Query:
     )
     async def add_user_preview(self, info: Info, input: AddUserPreviewInput) -> AddUserPreview | None:
         """Look a person up."""
-        selected = collect(info._raw_info)
-        info.context.accept(selected)
+        answer = info.context.answering(info._raw_info)
         values = await preview(info.context, input)
-        return await info.context.read_back(selected, values) if values else None
+        return await answer.complete(values) if values else None

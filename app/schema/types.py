@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-import sqlalchemy as sa
 import strawberry
 
 from app.db import models as m
@@ -94,7 +93,7 @@ class Membership(Node):
     justification: str | None = reads(Column(m.Membership.justification), "Why access was given.")
     ends_at: datetime | None = reads(Column(m.Membership.ends_at), "When access ends; null when it does not.")
     active: bool = reads(
-        Column(sa.func.coalesce(m.Membership.ends_at > sa.func.now(), sa.true())),
+        Column(m.Membership.active),
         "Whether access has not ended. An ended membership keeps its seat until it is removed.",
     )
     created_at: datetime = reads(Column(m.Membership.created_at), "When access was given.")

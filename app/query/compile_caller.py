@@ -1,0 +1,60 @@
+"""The caller as part of a statement: who they are and what they are at which site, on the same snapshot as the rest."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from app.actor import STANDINGS, Standing
+from app.db.models import Membership, User
+from app.policy import STANDING
+
+CALLER = sa.table("caller", sa.column("id", sa.Uuid))
+SITES = ARRAY(sa.Uuid)
+
+
+@dataclass
+class CallerColumns:
+    """Stands in for the caller, in the policy's conditions, while a statement is compiled.
+
+    Each test of the policy becomes a column of `caller`: the sites at which the caller passes it.
+    """
+
+    tests: dict[tuple[Standing, ...], sa.Label[Any]] = field(default_factory=dict)
+
+    @property
+    def user_id(self) -> Any:
+        """The caller's key, wherever the policy or a filter speaks of the caller."""
+        return _of_caller("id", sa.Uuid())
+
+    def sites_where(self, holds: Callable[[Standing], bool]) -> Any:
+        """The sites at which the caller's standing passes a test."""
+        passing = tuple(filter(holds, STANDINGS))
+        if passing not in self.tests:
+            self.tests[passing] = _sites(passing).label(f"sites{len(self.tests)}")
+        return _of_caller(self.tests[passing].name, SITES)
+
+    def cte(self, issuer: Any, subject: Any) -> sa.CTE:
+        """One row about the caller; none when nobody has signed in with this identity."""
+        statement = (
+            sa.select(User.id, *self.tests.values())
+            .outerjoin_from(User, Membership, sa.and_(Membership.user_id == User.id, Membership.active))
+            .where(User.issuer == issuer, User.subject == subject)
+            .group_by(User.id)
+        )
+        return statement.cte(CALLER.name).prefix_with("MATERIALIZED")
+
+
+def _sites(passing: tuple[Standing, ...]) -> Any:
+    found = sa.func.array_agg(Membership.site_id, type_=SITES)
+    standings = [sa.tuple_(*(sa.literal(value.name) for value in vars(one).values())) for one in passing]
+    told = sa.tuple_(*(sa.cast(column, sa.Text) for column in STANDING))
+    return sa.func.coalesce(found.filter(told.in_(standings)), sa.cast(sa.literal("{}"), SITES))
+
+
+def _of_caller(name: str, kind: Any) -> Any:
+    # The cast keeps PostgreSQL from reading ANY((SELECT ...)) as a comparison with rows instead of with an array.
+    column = sa.select(sa.column(name, kind)).select_from(CALLER).correlate(None).scalar_subquery()
+    return sa.cast(column, kind)

@@ -1,0 +1,75 @@
+"""The trees of an operation, and which of their arguments differ from request to request."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FragmentDefinitionNode,
+    GraphQLObjectType,
+    GraphQLSchema,
+    ListValueNode,
+    ObjectValueNode,
+    OperationDefinitionNode,
+    ValueNode,
+    VariableNode,
+)
+
+from app.query.collect import Operation, Selected, collect_roots, walk
+from app.query.declare import Value
+from app.query.plan import Unplannable
+
+
+@dataclass(frozen=True)
+class Forest:
+    """The trees of an operation.
+
+    `read` are the roots that a statement reads, `resolved` those that a function or given values answer. Arguments
+    are `constant`, by the id of their field, or `varying` from request to request.
+    """
+
+    schema: GraphQLSchema
+    document: DocumentNode
+    definition: OperationDefinitionNode
+    type: GraphQLObjectType
+    roots: list[Selected]
+    read: list[Selected]
+    resolved: list[Selected]
+    constant: dict[int, Mapping[str, Any]]
+    varying: list[Selected]
+
+
+def plant(
+    schema: GraphQLSchema, document: DocumentNode, definition: OperationDefinitionNode, variables: Any
+) -> Forest:
+    """The trees of an operation, with these values of @skip and @include. Raises Unplannable for introspection."""
+    fragments = {
+        node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
+    }
+    kind = schema.get_root_type(definition.operation)
+    assert kind is not None
+    roots = collect_roots(Operation(schema, fragments, variables), kind, definition)
+    if any(root.name in ("__schema", "__type") for root in roots):
+        raise Unplannable("introspection")
+    named = [root for root in roots if root.name != "__typename"]
+    resolved = [root for root in named if root.declaration is None or isinstance(root.declaration, Value)]
+    read = [root for root in named if root not in resolved]
+    everything = [selected for root in roots for selected in walk(root)]
+    varying = [selected for selected in everything if _varies(selected)]
+    constant: dict[int, Mapping[str, Any]] = {id(selected): selected.arguments for selected in everything}
+    return Forest(schema, document, definition, kind, roots, read, resolved, constant, varying)
+
+
+def _varies(selected: Selected) -> bool:
+    return has_variables(argument.value for argument in selected.node.arguments or ())
+
+
+def has_variables(values: Iterable[ValueNode]) -> bool:
+    """Whether a variable stands somewhere in these values."""
+    return any(
+        isinstance(value, VariableNode)
+        or (isinstance(value, ListValueNode) and has_variables(value.values))
+        or (isinstance(value, ObjectValueNode) and has_variables(part.value for part in value.fields))
+        for value in values
+    )

@@ -1,0 +1,78 @@
+"""Objects of given values as JSON text: payloads of mutations, the catalogue. What they refer to is read for them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from graphql import GraphQLEnumType, GraphQLScalarType, get_named_type
+
+from app.query.collect import Selected, Shape
+from app.query.declare import Relation, Value
+from app.query.plan import Caller
+from app.query.rows import TYPE
+
+Values = Mapping[Any, Any]
+Gap = tuple[int, int]
+"""Where the text of a related row belongs: which relation, and which of its rows."""
+
+
+@dataclass
+class Writer:
+    """Writes given values, leaves gaps for what they refer to, and gathers the keys of that."""
+
+    arguments: Mapping[int, Mapping[str, Any]]
+    caller: Caller
+    parts: list[str | Gap] = field(default_factory=list)
+    keys: dict[int, list[UUID | None]] = field(default_factory=dict)
+
+    def write(self, selected: Selected, value: Any) -> None:
+        """Write the value of a field: a leaf, an object, or a list of either."""
+        if value is None or not selected.shapes:
+            self.parts.append(leaf(selected, value))
+        elif isinstance(value, list):
+            self._list(selected, value)
+        else:
+            shape = selected.shapes[value[TYPE]] if TYPE in value else selected.shape
+            self._object(shape, value)
+
+    def _list(self, selected: Selected, values: list[Values]) -> None:
+        for index, value in enumerate(values):
+            self.parts.append("," if index else "[")
+            self.write(selected, value)
+        self.parts.append("]" if values else "[]")
+
+    def _object(self, shape: Shape, values: Values) -> None:
+        for index, selected in enumerate(shape.fields):
+            self.parts.append(f'{"," if index else "{"}"{selected.key}":')
+            match selected.declaration:
+                case Value(compute=compute):
+                    self.write(selected, compute(values, self.arguments[id(selected)], self.caller))
+                case Relation(local=str(local)):
+                    keys = self.keys.setdefault(id(selected), [])
+                    self.parts.append((id(selected), len(keys)))
+                    keys.append(values.get(local))
+                case _:
+                    self.parts.append(f'"{shape.type.name}"')
+        self.parts.append("}")
+
+    def text(self, found: Mapping[int, Sequence[str]]) -> str:
+        """The whole, with the texts of the related rows by their relation."""
+        return "".join(
+            part if isinstance(part, str) else found[part[0]][part[1]] if part[0] in found else "null"
+            for part in self.parts
+        )
+
+
+def leaf(selected: Selected, value: Any) -> str:
+    """A value without parts, or a list of such, in JSON."""
+    kind = get_named_type(selected.definition.type)
+    assert isinstance(kind, GraphQLScalarType | GraphQLEnumType) or value is None
+    return json.dumps(_serialized(kind, value), ensure_ascii=False, separators=(",", ":"))
+
+
+def _serialized(kind: Any, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_serialized(kind, item) for item in value]
+    return None if value is None else kind.serialize(value)
