@@ -65,6 +65,11 @@ def render(statement: sa.Select[*tuple[Any, ...]]) -> Rendered:
     return Rendered(str(compiled), compiled.positiontup or ())
 
 
+def compiled_once(expression: Any) -> Any:
+    """The same expression, compiled already; for those without parameters and subqueries that many statements share."""
+    return sa.literal_column(str(expression.compile(dialect=ASYNCPG)), expression.type)
+
+
 @dataclass
 class Pool:
     """Connections for reading, opened when they are first needed."""

@@ -9,13 +9,15 @@ the same shape (keys, cursors, the caller and their sites) is a parameter, fille
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from graphql import GraphQLNonNull
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.sql import visitors
 
-from app.db.pool import render
+from app.db.pool import compiled_once, render
 from app.policy import SEEING, seen, visible
 from app.query.collect import Selected, Shape
 from app.query.compile_caller import CallerColumns
@@ -68,23 +70,30 @@ class Compiler:
             rendered.sql, [self.parameters[name] for name in rendered.names], self.paged, list(relations)
         )
 
-    def object(self, shape: Shape, model: Any) -> Pieces:
-        """The text of an object, out of the columns of its table and the subqueries of its relations."""
-        return object_of((selected.key, self._field(selected, model, shape)) for selected in shape.fields)
+    def object(self, shape: Shape, model: Any, source: Relation | None = None) -> Pieces:
+        """The text of an object, out of the columns of its table and the subqueries of its relations.
 
-    def _field(self, selected: Selected, model: Any, shape: Shape | None = None) -> Pieces:
+        `source` is the relation whose rows these are: what it joins need not be looked up again.
+        """
+        return object_of((part.key, self._field(part, model, shape, source)) for part in shape.fields)
+
+    def _field(
+        self, selected: Selected, model: Any, shape: Shape | None = None, source: Relation | None = None
+    ) -> Pieces:
         match selected.declaration:
             case Column() as column:
                 return self._column(selected, column, model)
             case Constant(value=value):
                 return [f'"{value.name}"']
             case Group(needs=needs):
-                pieces = self.object(selected.shape, model)
+                pieces = self.object(selected.shape, model, source)
                 return [if_allowed(visible(self.caller, needs, model), text_of(pieces))] if needs else pieces
             case OfCaller():
                 return self.object(selected.shape, OfCaller)
             case Paged() as paged:
                 return [connection(self, selected, paged, model)]
+            case Relation() as relation if source and is_joined(relation, source, model):
+                return self.object(selected.shape, relation.model)
             case Relation() as relation:
                 return [self._related(selected, relation, model)]
             case Find() as find:
@@ -94,21 +103,11 @@ class Compiler:
         raise Unplannable(f"{shape.type.name if shape else 'Query'}.{selected.name}")
 
     def _column(self, selected: Selected, column: Column, model: Any) -> Pieces:
-        if column.kind:
-            return [f'"{column.kind}_', sa.func.replace(sa.cast(column.sql, sa.Text), "-", ""), '"']
-        sql = sa.case((visible(self.caller, column.needs, model), column.sql)) if column.needs else column.sql
-        kind = sql.type
-        if isinstance(kind, sa.Enum):
-            pieces: Pieces = ['"', sa.cast(sql, sa.Text), '"']
-        elif kind.python_type is datetime:
-            pieces = ['"', sa.func.to_char(sa.func.timezone("UTC", sql), MOMENT), '"']
-        else:
-            pieces = [sa.cast(sa.func.to_json(sql), sa.Text)]
-        if isinstance(selected.definition.type, GraphQLNonNull):
-            return pieces
-        # Concatenation by operator is null as soon as a part of it is.
-        whole = pieces[0] if len(pieces) == 1 else sa.literal('"') + pieces[1] + sa.literal('"')
-        return [sa.func.coalesce(whole, "null")]
+        is_required = isinstance(selected.definition.type, GraphQLNonNull)
+        if not column.needs:
+            return column_text(column, is_required)
+        hidden = replace(column, sql=sa.case((visible(self.caller, column.needs, model), column.sql)))
+        return written(hidden, is_required)
 
     def _related(self, selected: Selected, relation: Relation, parent: Any) -> Text:
         arguments = self.arguments_of(selected)
@@ -192,6 +191,42 @@ class Compiler:
             values,
             lambda kind, value_of: self.parameter(kind, lambda run: value_of(run.arguments[number])),
         )
+
+
+@cache
+def column_text(column: Column, is_required: bool) -> Pieces:
+    """The text of a column that whoever sees the row may see; compiled once, unless it is a subquery."""
+    has_subquery = any(isinstance(part, sa.ScalarSelect) for part in visitors.iterate(column.sql))
+    pieces = written(column, is_required)
+    if has_subquery:
+        return pieces
+    return [piece if isinstance(piece, str) else compiled_once(piece) for piece in pieces]
+
+
+def written(column: Column, is_required: bool) -> Pieces:
+    """The text of a column as JSON: strings in quotes, null where there is no value."""
+    sql, kind = column.sql, column.sql.type
+    if column.kind:
+        return [f'"{column.kind}_', sa.func.replace(sa.cast(sql, sa.Text), "-", ""), '"']
+    if isinstance(kind, sa.Enum):
+        pieces: Pieces = ['"', sa.cast(sql, sa.Text), '"']
+    elif kind.python_type is datetime:
+        pieces = ['"', sa.func.to_char(sa.func.timezone("UTC", sql), MOMENT), '"']
+    else:
+        pieces = [sa.cast(sa.func.to_json(sql), sa.Text)]
+    if is_required:
+        return pieces
+    # Concatenation by operator is null as soon as a part of it is.
+    whole = pieces[0] if len(pieces) == 1 else sa.literal('"') + pieces[1] + sa.literal('"')
+    return [sa.func.coalesce(whole, "null")]
+
+
+def is_joined(relation: Relation, source: Relation, parent: Any) -> bool:
+    """Whether the rows of `source` come joined with the row that a relation of theirs leads to."""
+    if not (relation.follows and relation.on and relation.local) or relation.where:
+        return False
+    wanted = getattr(relation.model, relation.on) == getattr(parent, relation.local)
+    return any(target is relation.model and wanted.compare(condition) for target, condition in source.joins)
 
 
 def references(given: Selected) -> Iterator[tuple[Selected, Relation]]:

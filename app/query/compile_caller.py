@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,9 +10,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.actor import STANDINGS, Standing
 from app.db.models import Membership, User
+from app.db.pool import compiled_once
 from app.policy import STANDING
 
-CALLER = sa.table("caller", sa.column("id", sa.Uuid))
+CALLER = "caller"
 SITES = ARRAY(sa.Uuid)
 
 
@@ -27,7 +29,7 @@ class CallerColumns:
     @property
     def user_id(self) -> Any:
         """The caller's key, wherever the policy or a filter speaks of the caller."""
-        return _of_caller("id", sa.Uuid())
+        return _of_caller("id", sa.Uuid)
 
     def sites_where(self, holds: Callable[[Standing], bool]) -> Any:
         """The sites at which the caller's standing passes a test."""
@@ -44,17 +46,20 @@ class CallerColumns:
             .where(User.issuer == issuer, User.subject == subject)
             .group_by(User.id)
         )
-        return statement.cte(CALLER.name).prefix_with("MATERIALIZED")
+        return statement.cte(CALLER).prefix_with("MATERIALIZED")
 
 
+@cache
 def _sites(passing: tuple[Standing, ...]) -> Any:
     found = sa.func.array_agg(Membership.site_id, type_=SITES)
     standings = [sa.tuple_(*(sa.literal(value.name) for value in vars(one).values())) for one in passing]
     told = sa.tuple_(*(sa.cast(column, sa.Text) for column in STANDING))
-    return sa.func.coalesce(found.filter(told.in_(standings)), sa.cast(sa.literal("{}"), SITES))
+    return compiled_once(
+        sa.func.coalesce(found.filter(told.in_(standings)), sa.cast(sa.literal("{}"), SITES))
+    )
 
 
+@cache
 def _of_caller(name: str, kind: Any) -> Any:
-    # The cast keeps PostgreSQL from reading ANY((SELECT ...)) as a comparison with rows instead of with an array.
-    column = sa.select(sa.column(name, kind)).select_from(CALLER).correlate(None).scalar_subquery()
-    return sa.cast(column, kind)
+    """A column of the one row that the statement is about, within reach of all its subqueries."""
+    return compiled_once(sa.table(CALLER, sa.column(name, kind)).c[name])

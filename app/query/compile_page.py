@@ -20,7 +20,7 @@ class Compiler(Protocol):
 
     def parameter(self, kind: Any, value_of: Callable[[Run], Any]) -> Any: ...
     def arguments_of(self, selected: Selected) -> Arguments: ...
-    def object(self, shape: Shape, model: Any) -> Pieces: ...
+    def object(self, shape: Shape, model: Any, source: Relation | None = None) -> Pieces: ...
     def rows_of(
         self, relation: Relation, objects: list[Pieces], arguments: Arguments, parent: Any
     ) -> sa.Select[Any]: ...
@@ -92,9 +92,9 @@ def _cut(
 def _row_of(compiler: Compiler, below: Selected, paged: Paged, cursor: Text) -> Pieces:
     """The text of a row as `nodes` or as `edges` shows it."""
     if below.name == "nodes":
-        return compiler.object(below.shape, paged.model)
+        return compiler.object(below.shape, paged.model, paged)
     values: dict[str, Callable[[Selected], Pieces]] = {
-        "node": lambda part: compiler.object(part.shape, paged.model),
+        "node": lambda part: compiler.object(part.shape, paged.model, paged),
         "cursor": lambda _: ['"', cursor, '"'],
         "__typename": lambda _: [f'"{below.shape.type.name}"'],
     }

@@ -51,7 +51,8 @@ def dig(values: Any, path: Iterable[str]) -> Any:
     return values
 
 
-@dataclass(frozen=True)
+# Compared by identity: expressions of SQLAlchemy make conditions out of comparisons.
+@dataclass(frozen=True, eq=False)
 class Column:
     """A value of the row: an SQL expression over its table; null where `needs` is not allowed.
 

@@ -117,7 +117,7 @@ def own_membership(arguments: Arguments, actor: Any) -> Conditions:
 
 remaining_seats = SECONDARY_CONTACT_SEATS - (
     sa.select(sa.func.count(Membership.seat))
-    .where(Membership.site_id == Site.id)
+    .where(Membership.site_id == Site.id, Membership.seat.is_not(None))
     .correlate(Site)
     .scalar_subquery()
 )
