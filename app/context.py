@@ -11,15 +11,16 @@ import sqlalchemy as sa
 from graphql import GraphQLResolveInfo
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.orm import aliased
 
 from app import history, rules
-from app.actor import Actor, Identity
+from app.actor import Actor, Identity, Standing
 from app.db.models import AccessRequest, Contact, Membership, Site
 from app.db.pool import Pool
 from app.errors import Code, Fault, UserError, bad_input, refuse, unauthenticated
 from app.identity import sign_in, standings_of
 from app.language import translate
-from app.policy import NOT_OWN, NOT_PRIMARY, SEEING, Action, allows, denial
+from app.policy import NOT_OWN, NOT_PRIMARY, SEEING, Action, allows, denial, standing
 from app.query.collect import Selected, collect, walk
 from app.query.cost import MAXIMUM_OBJECTS, spend
 from app.query.declare import Arguments, Paged, Relation
@@ -29,6 +30,8 @@ from app.query.page import MAXIMUM_SIZE, Page
 from app.rules import Event, Language
 
 Row = TypeVar("Row", Site, Membership, Contact, AccessRequest)
+OWN = aliased(Membership)
+"""The caller's own membership."""
 BUSY = {"55P03", "40P01", "40001"}
 """PostgreSQL's codes for: lock not available, deadlock, serialization failure."""
 DATA_EXCEPTION = "22"
@@ -200,23 +203,42 @@ class Transaction:
         if not parsed or parsed[0] != kind:
             raise refuse(Code.WRONG_ID_KIND, *path, expected=model.__name__)
         key = parsed[1]
-        site_id = await self.session.scalar(sa.select(model.site_id).where(model.id == key))
-        await self.lock_site(site_id)
-        statement = sa.select(model).where(model.id == key).with_for_update(key_share=True)
-        row = await self.session.scalar(statement.execution_options(populate_existing=True))
+        await self._lock(sa.select(model.site_id).where(model.id == key).scalar_subquery())
+        row = await self._with_standing(model, key)
         if row is None or not allows(self.actor, SEEING[model], row):
             raise refuse(Code.NOT_FOUND, *path)
         self.require(action, row, *path)
+        return row
+
+    async def _lock(self, site_id: Any) -> None:
+        lock = sa.select(Site.id).where(Site.id == site_id).with_for_update(key_share=True)
+        await self.session.execute(lock)
+
+    async def _with_standing(self, model: type[Row], key: UUID) -> Row | None:
+        """The locked row, and the caller's rights at its site as earlier writers left them."""
+        own = sa.and_(OWN.site_id == model.site_id, OWN.user_id == self.actor.user_id, OWN.active)
+        statement = (
+            sa.select(model, *standing(OWN))
+            .outerjoin(OWN, own)
+            .where(model.id == key)
+            .with_for_update(key_share=True, of=model)
+            .execution_options(populate_existing=True)
+        )
+        found = (await self.session.execute(statement)).one_or_none()
+        if found is None:
+            return None
+        row, role, *levels = found
+        standings = {row.site_id: Standing(role, *levels)} if role else {}
+        self.actor = replace(self.actor, standings=MappingProxyType(standings))
         return row
 
     async def lock_site(self, site_id: UUID | None) -> None:
         """Wait for other writers of the site, and see the caller's rights as they left them."""
         if site_id is None or self.actor.user_id is None:
             return
-        lock = sa.select(Site.id).where(Site.id == site_id).with_for_update(key_share=True)
-        await self.session.execute(lock)
+        await self._lock(site_id)
         standings = await standings_of(self.session, self.actor.user_id, site_id)
-        self.actor = replace(self.actor, standings=MappingProxyType({**standings}))
+        self.actor = replace(self.actor, standings=standings)
 
     def require(self, action: Action, row: Any, *path: str | int) -> None:
         """Ask the policy. Raises FORBIDDEN with the rule in words, in the caller's language."""

@@ -15,7 +15,7 @@ from app.actor import Actor, Identity, Standing
 from app.db.models import Membership, User
 from app.db.pool import Pool, render
 from app.errors import unauthenticated
-from app.policy import STANDING
+from app.policy import standing
 from app.rules import Event, Language, Role, UpdateLevel
 from app.texts import fold, full_name, tidy
 
@@ -95,7 +95,7 @@ def _standing(row: list[str]) -> tuple[UUID, Standing]:
 
 
 _STANDINGS = (
-    sa.select(sa.func.json_agg(sa.func.json_build_array(Membership.site_id, *STANDING)))
+    sa.select(sa.func.json_agg(sa.func.json_build_array(Membership.site_id, *standing())))
     .where(Membership.user_id == User.id, Membership.active)
     .correlate(User)
     .scalar_subquery()
@@ -115,7 +115,7 @@ async def standings_of(
     connection: AsyncConnection | AsyncSession, user_id: UUID, site_id: UUID | None = None
 ) -> Mapping[UUID, Standing]:
     """What a user is at each site (or at one), by memberships that have not ended."""
-    statement = sa.select(Membership.site_id, *STANDING).where(
+    statement = sa.select(Membership.site_id, *standing()).where(
         Membership.user_id == user_id, Membership.active
     )
     if site_id is not None:

@@ -143,14 +143,11 @@ SEEING: dict[type[Base], Action] = {
 """The action that seeing a row of a table is. What one may not see does not exist."""
 
 
-# The primary contact's levels are not stored: they are the highest.
-_HIGHEST = sa.literal(UpdateLevel.UPDATE, Membership.manage_access.type)
-STANDING = (
-    Membership.role,
-    sa.func.coalesce(Membership.manage_access, _HIGHEST),
-    sa.func.coalesce(Membership.contact_updates, _HIGHEST),
-)
-"""The values of a `Standing`, as a membership holds them."""
+def standing(table: Any = Membership) -> tuple[Any, ...]:
+    """The values of a `Standing`, as a membership holds them: the primary contact's levels are not stored."""
+    highest = sa.literal(UpdateLevel.UPDATE, Membership.manage_access.type)
+    levels = (sa.func.coalesce(level, highest) for level in (table.manage_access, table.contact_updates))
+    return (table.role, *levels)
 
 
 def allows(actor: Actor, action: Action, row: Subject) -> bool:
@@ -198,6 +195,11 @@ def _one_of(column: Any, ids: Any) -> sa.ColumnElement[bool]:
     array = ids if isinstance(ids, sa.ColumnElement) else sa.literal(ids, ARRAY(sa.Uuid))
     condition: sa.ColumnElement[bool] = column == sa.any_(array)
     return condition
+
+
+def has_rule(table: Any) -> bool:
+    """Whether it is said who sees the rows of a table."""
+    return table in SEEING or table is User
 
 
 def seen(actor: Caller, table: Any) -> sa.ColumnElement[bool]:

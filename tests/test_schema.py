@@ -18,7 +18,8 @@ from graphql import (
 )
 from httpx2 import AsyncClient
 
-from app.policy import Action, allowed
+from app.db.models import Contact
+from app.policy import SEEING, Action, allowed
 from app.schema.schema import build_schema, sdl
 
 BUILT_IN = {"String", "Int", "Float", "Boolean", "ID"}
@@ -106,6 +107,12 @@ def test_names_are_in_the_conventions(schema: GraphQLSchema) -> None:
         if isinstance(kind, GraphQLEnumType) and not name.startswith("__"):
             assert not name.endswith("Enum")
             assert all(re.fullmatch(r"[A-Z][A-Z_]*", value) for value in kind.values), name
+
+
+def test_a_table_without_a_rule_does_not_start_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(SEEING, Contact)
+    with pytest.raises(ValueError, match=r"reads Contact, which has no rule in policy\.SEEING"):
+        build_schema()
 
 
 async def test_partner_tools_can_introspect_without_a_token(client: AsyncClient) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from app.actor import STANDINGS, Standing
 from app.db.models import Membership, User
 from app.db.pool import compiled_once
-from app.policy import STANDING
+from app.policy import standing
 
 CALLER = "caller"
 SITES = ARRAY(sa.Uuid)
@@ -53,7 +53,7 @@ class CallerColumns:
 def _sites(passing: tuple[Standing, ...]) -> Any:
     found = sa.func.array_agg(Membership.site_id, type_=SITES)
     standings = [sa.tuple_(*(sa.literal(value.name) for value in vars(one).values())) for one in passing]
-    told = sa.tuple_(*(sa.cast(column, sa.Text) for column in STANDING))
+    told = sa.tuple_(*(sa.cast(column, sa.Text) for column in standing()))
     return compiled_once(
         sa.func.coalesce(found.filter(told.in_(standings)), sa.cast(sa.literal("{}"), SITES))
     )

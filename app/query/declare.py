@@ -133,6 +133,16 @@ class Find:
 Declaration = Column | Constant | OfCaller | Group | Value | Relation | Find
 
 
+def tables_of(declaration: Declaration | None) -> list[type[Base]]:
+    """The tables whose rows a field shows."""
+    match declaration:
+        case Relation(model=model):
+            return [model]
+        case Find(kinds=kinds):
+            return [model for _, model in kinds.values()]
+    return []
+
+
 def reads(declaration: Declaration, description: str, needs: Action | None = None) -> Any:
     """A field that reads what is declared; as a decorator, the empty method's parameters are its arguments."""
     if needs:

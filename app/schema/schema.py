@@ -17,7 +17,9 @@ from graphql import (
 from strawberry.schema.config import StrawberryConfig
 
 from app.errors import unauthenticated
+from app.policy import has_rule
 from app.query.collect import collect, declaration_of
+from app.query.declare import tables_of
 from app.query.rows import TYPE
 from app.schema.mutation import Mutation
 from app.schema.payloads import ERROR_TYPES
@@ -34,7 +36,7 @@ DATE_TIME = strawberry.scalar(
 
 
 def build_schema() -> GraphQLSchema:
-    """The executable schema. Raises when a field says neither what it reads nor how it resolves."""
+    """The executable schema. Raises ValueError when a field reads rows of which no rule says who sees them."""
     types = [User, Membership, Contact, AccessRequest, *ERROR_TYPES]
     config = StrawberryConfig(scalar_map={datetime: DATE_TIME})
     schema: GraphQLSchema = strawberry.Schema(Query, Mutation, types=types, config=config)._schema
@@ -43,8 +45,19 @@ def build_schema() -> GraphQLSchema:
             kind.resolve_type = _type_name
         elif isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
             kind.is_type_of = None
+            _check_rules(kind)
             _attach(kind, is_root=kind is schema.query_type)
     return schema
+
+
+def _check_rules(kind: GraphQLObjectType) -> None:
+    """What nobody has decided about is not served, not even to be found hidden later."""
+    for name, field in kind.fields.items():
+        for table in tables_of(declaration_of(field)):
+            if not has_rule(table):
+                raise ValueError(
+                    f"{kind.name}.{name} reads {table.__name__}, which has no rule in policy.SEEING"
+                )
 
 
 def _attach(kind: GraphQLObjectType, is_root: bool) -> None:
