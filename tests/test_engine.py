@@ -13,9 +13,12 @@ from graphql import (
     IntValueNode,
     NameNode,
     ObjectTypeDefinitionNode,
+    OperationDefinitionNode,
+    OperationType,
     StringValueNode,
     Visitor,
     parse,
+    parse_value,
     print_ast,
     visit,
 )
@@ -31,6 +34,7 @@ from app.server import create_app
 from tests.test_reads import LIST, PAGE, busy_site, statements
 from tests.world import UPDATE, Person, Place, World, ago
 
+PLANNED = ("site", "viewer", "privilegeCatalog")
 LISTS = ("memberships", "accessRequests")
 PEOPLE = ("primary", "manager", "viewer", "editor", "user", "requester", "stranger", "ended")
 ORDERS = [
@@ -79,7 +83,7 @@ def reads(sdl: str) -> str:
     for node in parse(sdl).definitions:
         name = node.name.value if isinstance(node, ObjectTypeDefinitionNode) else ""
         if name == "Query" and isinstance(node, ObjectTypeDefinitionNode):
-            node = replace(node, fields=tuple(f for f in node.fields if f.name.value in ("site", "viewer")))
+            node = replace(node, fields=tuple(f for f in node.fields if f.name.value in PLANNED))
         if name != "Mutation":
             kept.append(node)
     return print_ast(DocumentNode(definitions=tuple(kept)))
@@ -202,6 +206,72 @@ async def test_what_cannot_be_planned_is_counted_and_answered(
     data = await people["primary"].ask("{ __schema { queryType { name } } }")
     assert data["__schema"]["queryType"]["name"] == "Query"
     assert reasons == ["introspection"]
+
+
+class Repeated(Sensible):
+    """Makes a generated query a mutation, of which nothing changes when it is done again."""
+
+    def __init__(self, site_id: str, inputs: dict[str, str]) -> None:
+        super().__init__(site_id)
+        self.inputs = inputs
+
+    def leave_operation_definition(self, node: OperationDefinitionNode, *_: Any) -> OperationDefinitionNode:
+        """What was generated as a query changes something."""
+        return replace(node, operation=OperationType.MUTATION)
+
+    def leave_field(self, node: FieldNode, *rest: Any) -> FieldNode | None:
+        """Give each mutation its input."""
+        if node.name.value in self.inputs:
+            value = parse_value(self.inputs[node.name.value])
+            return replace(node, arguments=(argument("input", value),))
+        return super().leave_field(node, *rest)
+
+
+def payloads(sdl: str) -> str:
+    """A schema whose queries are the payloads of three mutations."""
+    kept = []
+    for node in parse(sdl).definitions:
+        name = node.name.value if isinstance(node, ObjectTypeDefinitionNode) else ""
+        if name == "Mutation" and isinstance(node, ObjectTypeDefinitionNode):
+            fields = tuple(replace(f, arguments=()) for f in node.fields if f.name.value in REPEATED)
+            node = replace(node, name=NameNode(value="Query"), fields=fields)
+        if name != "Query":
+            kept.append(node)
+    return print_ast(DocumentNode(definitions=tuple(kept)))
+
+
+REPEATED = ("updateContact", "denyAccessRequest", "updateMembership")
+PAYLOADS = payloads((Path(__file__).parent.parent / "schema.graphql").read_text())
+CONTACT = """{contactId: "%s", firstName: "Zoé", lastName: "Durand", phone: "+33142685300", email: "z@example.com",
+  address: "1 rue de la Paix", city: "Paris", postalCode: "75002", country: "FR", types: [BILLING]}"""
+
+
+@pytest.fixture(scope="module")
+async def repeated(world: World, scene: Scene) -> dict[str, str]:
+    """Inputs of mutations that were done: once more, they change nothing or are refused."""
+    place, _ = scene
+    _, membership_id = await world.member(place)
+    _, request_id = await world.request(place)
+    contact_id = await world.contact(place, [ContactType.BILLING])
+    inputs = {
+        "updateContact": CONTACT % contact_id,
+        "denyAccessRequest": f'{{accessRequestId: "{request_id}", reason: UNKNOWN_REQUESTER}}',
+        "updateMembership": f'{{membershipId: "{membership_id}", role: USER}}',
+    }
+    for name, input in inputs.items():
+        await place.primary.ask(f"mutation {{ {name}(input: {input}) {{ errors {{ code }} }} }}")
+    return inputs
+
+
+@relaxed
+@given(document=queries(PAYLOADS), who=st.sampled_from(PEOPLE))
+async def test_random_payloads_of_random_people_mean_the_same_both_ways(
+    scene: Scene, repeated: dict[str, str], interpreted: AsyncClient, document: str, who: str
+) -> None:
+    place, people = scene
+    asked = print_ast(visit(parse(document), Repeated(place.id, repeated)))
+    compiled, told = await both(people[who], interpreted, asked, {})
+    assert compiled == told, asked
 
 
 NODES = """query($ids: [ID!]!, $id: ID!) { one: node(id: $id) { __typename id } nodes(ids: $ids) { __typename id

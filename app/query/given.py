@@ -38,14 +38,17 @@ class Writer:
             self._object(shape, value)
 
     def _list(self, selected: Selected, values: list[Values]) -> None:
+        self.parts.append("[")
         for index, value in enumerate(values):
-            self.parts.append("," if index else "[")
+            if index:
+                self.parts.append(",")
             self.write(selected, value)
-        self.parts.append("]" if values else "[]")
+        self.parts.append("]")
 
     def _object(self, shape: Shape, values: Values) -> None:
+        self.parts.append("{")
         for index, selected in enumerate(shape.fields):
-            self.parts.append(f'{"," if index else "{"}"{selected.key}":')
+            self.parts.append(f'{"," if index else ""}"{selected.key}":')
             match selected.declaration:
                 case Value(compute=compute):
                     self.write(selected, compute(values, self.arguments[id(selected)], self.caller))
