@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from app import history, rules
 from app.actor import Actor
 from app.db.models import AccessRequest, Contact, Membership, Site
+from app.db.preferences import CalendarSubscription
 from app.errors import Code, Fault, UserError, bad_input, refuse, unauthenticated
 from app.identity import standings_of
 from app.language import translate
@@ -26,7 +27,7 @@ from app.query.load import Reader
 from app.query.page import MAXIMUM_SIZE, Page
 from app.rules import Event, Language
 
-Row = TypeVar("Row", Site, Membership, Contact, AccessRequest)
+Row = TypeVar("Row", Site, Membership, Contact, AccessRequest, CalendarSubscription)
 BUSY = {"55P03", "40P01", "40001"}
 """PostgreSQL's codes for: lock not available, deadlock, serialization failure."""
 DATA_EXCEPTION = "22"
@@ -54,6 +55,11 @@ BY_CONSTRAINT = {
     "uq_contact_primary": _fault(Code.SEVERAL_PRIMARY_CONTACTS, "types"),
     "site_has_primary_contact_record": _fault(Code.PRIMARY_CONTACT_TYPE_REQUIRED, "types"),
     "uq_site_number": _fault(Code.NUMBER_TAKEN, "number"),
+    "uq_calendar_subscription_user_id_slot": _fault(
+        Code.CALENDAR_SUBSCRIPTION_LIMIT,
+        limit=rules.CALENDAR_SUBSCRIPTIONS,
+        current=rules.CALENDAR_SUBSCRIPTIONS,
+    ),
 }
 """What the violation of a constraint means to people, should a race or a bug get past the checks."""
 
@@ -66,6 +72,7 @@ class Context:
     actor: Actor
     language: Language
     page_limit: int = MAXIMUM_SIZE
+    public_url: str = ""
     budget: int = MAXIMUM_OBJECTS
 
     def require_signed_in(self) -> UUID:

@@ -47,6 +47,7 @@ class Endpoint:
     verifier: Verifier
     size_limit: int
     page_limit: int
+    public_url: str
     profile: Profile
     documents: Documents = field(init=False)
 
@@ -83,7 +84,9 @@ class Endpoint:
     async def _context(self, headers: Headers) -> Context:
         actor = await self._actor(headers.get(b"authorization"))
         wished = headers.get(b"accept-language", b"").decode("latin-1")
-        return Context(self.database, actor, preferred(wished) or actor.language, self.page_limit)
+        return Context(
+            self.database, actor, preferred(wished) or actor.language, self.page_limit, self.public_url
+        )
 
     async def _actor(self, authorization: bytes | None) -> Actor:
         if authorization is None:
