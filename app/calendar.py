@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from babel.dates import format_date
-from icalendar import Alarm, Calendar, Event
+from icalendar import Alarm, Calendar, Event, vText
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from starlette.exceptions import HTTPException
@@ -76,17 +76,22 @@ async def read(database: AsyncEngine, secret: str) -> Reminder:
     Raises HTTP's 404 for secrets that nobody has, and when the person may not subscribe to it now.
     """
     async with AsyncSession(database, expire_on_commit=False) as session, session.begin():
-        found = sa.select(CalendarSubscription).where(CalendarSubscription.secret_hash == hash_of(secret))
-        subscription = await session.scalar(found)
-        if subscription is None or not await _may_read(session, subscription):
+        row = (await session.execute(_behind(secret))).one_or_none()
+        if row is None or not await _may_read(session, row.CalendarSubscription):
             raise HTTPException(404)
-        subscription.last_used_at = datetime.now(UTC)
-        due_at = Site.contacts_review_due_at.label("due_at")
-        statement = sa.select(Site, due_at, User.language).where(
-            Site.id == subscription.site_id, User.id == subscription.user_id
-        )
-        row = (await session.execute(statement)).one()
+        row.CalendarSubscription.last_used_at = datetime.now(UTC)
         return Reminder(row.Site, row.due_at, row.language)
+
+
+def _behind(secret: str) -> sa.Select[CalendarSubscription, Site, Any, Language]:
+    """The subscription with a secret, found by its hash, with what it shows."""
+    due_at = Site.contacts_review_due_at.label("due_at")
+    return (
+        sa.select(CalendarSubscription, Site, due_at, User.language)
+        .join(Site, Site.id == CalendarSubscription.site_id)
+        .join(User, User.id == CalendarSubscription.user_id)
+        .where(CalendarSubscription.secret_hash == hash_of(secret))
+    )
 
 
 async def _may_read(session: AsyncSession, subscription: CalendarSubscription) -> bool:
@@ -101,8 +106,9 @@ def calendar_of(reminder: Reminder) -> bytes:
     calendar = Calendar()
     calendar.add("prodid", f"-//Account management//Contact review//{reminder.language.name}")
     calendar.add("version", "2.0")
+    # The older name of it is none of the standard's, so the library has to be told that it is a text.
     for key in ("name", "x-wr-calname"):
-        calendar.add(key, name)
+        calendar.add(key, vText(name))
     calendar.add("refresh-interval", REFRESH, parameters={"value": "DURATION"})
     calendar.add("x-published-ttl", "PT12H")
     calendar.add_component(_event(reminder))
