@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, HttpUrl, SecretStr, model_validator
 from pydantic_settings import BaseSettings
 
 
@@ -39,6 +39,11 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
+    public_url: HttpUrl | None = Field(
+        None,
+        description="Address at which people reach the service, for the links it hands out; "
+        "`http://127.0.0.1:PORT` when not set.",
+    )
     development: bool = Field(
         False,
         description="Serve the explorer, and sign tokens for the demo persons with a key of our own. "
@@ -71,6 +76,11 @@ class Settings(BaseSettings):
         "the draft of August 2026 (`draft-2026`: 422 for invalid requests, 294 for data with errors).",
     )
     log_format: str = Field("console", pattern="^(console|json)$", description="`console` or `json`.")
+
+    @property
+    def base_url(self) -> str:
+        """What links begin with, without a slash at the end."""
+        return str(self.public_url or f"http://127.0.0.1:{self.port}").rstrip("/")
 
     @model_validator(mode="after")
     def one_issuer(self) -> Self:

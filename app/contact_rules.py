@@ -81,10 +81,14 @@ def check_person(ibm_id: str, email: str) -> tuple[str, list[Fault]]:
     faults = list(check_text(ibm_id.strip(), IBM_ID_LENGTH, "ibmId"))
     if not faults and len(ibm_id.split()) > 1:
         faults.append(Fault(code=Code.INVALID_IBM_ID, path=("ibmId",)))
-    found = list(check_text(email.strip(), EMAIL_LENGTH, "email"))
-    if not found:
-        email, found = check_email(email.strip(), "email")
+    email, found = check_typed_email(email, "email")
     return email, faults + found
+
+
+def check_typed_email(value: str, *path: str | int) -> tuple[str, list[Fault]]:
+    """The tidied address that somebody has typed, or its faults."""
+    found = list(check_text(value.strip(), EMAIL_LENGTH, *path))
+    return (value, found) if found else check_email(value.strip(), *path)
 
 
 def check_email(value: str, *path: str | int) -> tuple[str, list[Fault]]:

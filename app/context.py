@@ -9,7 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from graphql import GraphQLResolveInfo
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -17,10 +17,11 @@ from app import history, rules
 from app.actor import Actor, Identity, Standing
 from app.db.models import AccessRequest, Contact, Membership, Site
 from app.db.pool import Pool
-from app.errors import Code, Fault, UserError, bad_input, refuse, unauthenticated
+from app.db.preferences import CalendarSubscription
+from app.errors import Code, bad_input, refuse, unauthenticated
 from app.identity import sign_in, standings_of
 from app.language import translate
-from app.policy import NOT_OWN, NOT_PRIMARY, SEEING, Action, allows, denial, standing
+from app.policy import SEEING, Action, allows, denial, standing
 from app.query.collect import Selected, collect, walk
 from app.query.cost import MAXIMUM_OBJECTS, spend
 from app.query.declare import Arguments, Paged, Relation
@@ -28,39 +29,11 @@ from app.query.ids import parse_id
 from app.query.load import Reader
 from app.query.page import MAXIMUM_SIZE, Page
 from app.rules import Event, Language
+from app.violations import is_about_a_value, meaning
 
-Row = TypeVar("Row", Site, Membership, Contact, AccessRequest)
 OWN = aliased(Membership)
 """The caller's own membership."""
-BUSY = {"55P03", "40P01", "40001"}
-"""PostgreSQL's codes for: lock not available, deadlock, serialization failure."""
-DATA_EXCEPTION = "22"
-"""PostgreSQL's class of codes for values it cannot take, as a forged cursor can hold."""
-
-
-def _fault(code: Code, *path: str | int, **parameters: Any) -> Fault:
-    return Fault(code=code, path=path, parameters=parameters)
-
-
-BY_CONSTRAINT = {
-    "uq_membership_site_id_seat": _fault(
-        Code.SECONDARY_CONTACT_LIMIT,
-        "role",
-        limit=rules.SECONDARY_CONTACT_SEATS,
-        current=rules.SECONDARY_CONTACT_SEATS,
-    ),
-    "uq_membership_site_id_user_id": _fault(Code.ALREADY_MEMBER),
-    "uq_membership_primary_contact": _fault(Code.ROLE_NOT_ASSIGNABLE, "role"),
-    "ck_membership_levels_fit_the_role": _fault(Code.LEVEL_NOT_FOR_ROLE, "privileges"),
-    "fk_site_primary_membership": _fault(Code.FORBIDDEN, reason=NOT_PRIMARY.denial),
-    "uq_access_request_pending": _fault(Code.PENDING_REQUEST_EXISTS, "siteNumber"),
-    "access_request_is_closed": _fault(Code.REQUEST_CLOSED, "accessRequestId"),
-    "ck_access_request_never_decided_by_the_requester": _fault(Code.FORBIDDEN, reason=NOT_OWN.denial),
-    "uq_contact_primary": _fault(Code.SEVERAL_PRIMARY_CONTACTS, "types"),
-    "site_has_primary_contact_record": _fault(Code.PRIMARY_CONTACT_TYPE_REQUIRED, "types"),
-    "uq_site_number": _fault(Code.NUMBER_TAKEN, "number"),
-}
-"""What the violation of a constraint means to people, should a race or a bug get past the checks."""
+Row = TypeVar("Row", Site, Membership, Contact, AccessRequest, CalendarSubscription)
 
 
 class Answer(Protocol):
@@ -79,6 +52,7 @@ class Context:
     actor: Actor
     language: Language
     page_limit: int = MAXIMUM_SIZE
+    public_url: str = ""
     budget: int = MAXIMUM_OBJECTS
     identity: Identity | None = None
     pool: Pool | None = None
@@ -110,7 +84,7 @@ class Context:
                 )
                 yield connection
         except DBAPIError as error:
-            if _sqlstate(error).startswith(DATA_EXCEPTION):
+            if is_about_a_value(error):
                 raise bad_input("A value in the request cannot be compared with what is kept.") from error
             raise
 
@@ -153,7 +127,7 @@ class Context:
                 if not transaction.asked:
                     raise RuntimeError("a transaction that never asked the policy cannot commit")
         except DBAPIError as error:
-            raise _meaning(error) from error
+            raise meaning(error) from error
 
 
 @dataclass(frozen=True)
@@ -171,17 +145,6 @@ class Interpreted:
                 standings = await standings_of(connection, context.actor.user_id)
                 context.actor = replace(context.actor, standings=standings)
             return (await Reader(connection, context).complete(self.selected.shape, [values]))[0]
-
-
-def _meaning(error: DBAPIError) -> Exception:
-    constraint = getattr(getattr(error.orig, "__cause__", None), "constraint_name", None)
-    if isinstance(error, IntegrityError) and constraint in BY_CONSTRAINT:
-        return UserError(BY_CONSTRAINT[constraint])
-    return refuse(Code.CONFLICT) if _sqlstate(error) in BUSY else error
-
-
-def _sqlstate(error: DBAPIError) -> str:
-    return getattr(getattr(error.orig, "__cause__", None), "sqlstate", None) or ""
 
 
 @dataclass

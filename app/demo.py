@@ -1,7 +1,8 @@
 """Believable data for trying the service: customers, people from every standpoint, and what went on among them.
 
 The data stand in ``demo.json``: ``sites`` in the shape of an import, ``staff`` from which the many users of one
-site are made, and ``requests`` with how they ended. Sites go through the import, and so through all its checks.
+site are made, ``requests`` with how they ended, ``reviews`` of contacts and people's ``eNotifications``. Sites go
+through the import, and so through all its checks.
 """
 
 import json
@@ -18,6 +19,7 @@ from uuid_utils.compat import uuid7
 from app.actor import Actor
 from app.db.locks import creating_sites
 from app.db.models import AccessRequest, HistoryEvent, Membership, Site, User
+from app.db.preferences import ENotificationPreference
 from app.errors import Fault, UserError
 from app.history import record, values_of
 from app.identity import person_with, rename
@@ -29,6 +31,7 @@ from app.rules import (
     Language,
     Level,
     Role,
+    Topic,
     check_levels,
     no_levels,
 )
@@ -178,6 +181,8 @@ class _Story:
         steps += [
             (told["closed"]["daysAgo"], self._close, told) for told in data["requests"] if "closed" in told
         ]
+        steps += [(told["daysAgo"], self._review, told) for told in data["reviews"]]
+        steps += [(told["daysAgo"], self._set_e_notifications, told) for told in data["eNotifications"]]
         for days, step, told in sorted(steps, key=lambda step: (-step[0], step[1] == self._ask)):
             self.moment = self.now - timedelta(days=days)
             await step(told)
@@ -246,6 +251,19 @@ class _Story:
         await self.session.flush()
         self._record(decider, Event.USER_ADDED, membership, requester, justification=why)
 
+    async def _review(self, told: dict[str, Any]) -> None:
+        site, who = self.sites[told["siteNumber"]], await self._user(told["by"])
+        await self.session.refresh(site)
+        before = values_of(site)
+        site.contacts_reviewed_at, site.contacts_reviewed_by_id = self.moment, who.id
+        self._record(who, Event.CONTACTS_REVIEWED, site, site, before=before)
+
+    async def _set_e_notifications(self, told: dict[str, Any]) -> None:
+        who, topics = await self._user(told["ibmId"]), [Topic[name] for name in told["topics"]]
+        preference = ENotificationPreference(user_id=who.id, email=told.get("email"), topics=topics)
+        self.session.add(preference)
+        self._record(who, Event.E_NOTIFICATIONS_UPDATED, preference, who)
+
     async def _person(self, told: dict[str, Any]) -> User:
         """The one who asks; somebody who is not known yet registers with it."""
         user, made = await person_with(self.session, told["ibmId"], told["ibmId"])
@@ -258,7 +276,7 @@ class _Story:
     async def _user(self, ibm_id: str) -> User:
         return (await self.session.scalars(sa.select(User).where(User.ibm_id == ibm_id))).one()
 
-    def _record(self, actor: User, event: Event, row: Any, about: User, **details: Any) -> None:
+    def _record(self, actor: User, event: Event, row: Any, about: User | Site, **details: Any) -> None:
         who = Actor(user_id=actor.id, name=actor.name, client=CLIENT)
         record(self.session, who, event, row, name=about.name, after=values_of(row), **details)
 

@@ -46,6 +46,7 @@ class Endpoint:
     verifier: Verifier
     size_limit: int
     page_limit: int
+    public_url: str
     profile: Profile
     documents: Documents = field(init=False)
 
@@ -87,6 +88,7 @@ class Endpoint:
             ANONYMOUS,
             wished or ANONYMOUS.language,
             self.page_limit,
+            self.public_url,
             identity=identity,
             pool=self.pool,
             wished=wished,

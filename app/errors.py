@@ -58,6 +58,9 @@ class Code(Enum):
     SEVERAL_PRIMARY_CONTACTS = message("Only one contact of a site can have PRIMARY.")
     DUPLICATE = message("This appears more than once.")
     NUMBER_TAKEN = message("A site with this number exists.")
+    CALENDAR_SUBSCRIPTION_LIMIT = message(
+        "You have your {limit} calendar subscriptions. Revoke one of them first."
+    )
     CONFLICT = message("Somebody changed this at the same moment. Look at it again and repeat.")
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.actor import Actor, Standing
 from app.db.models import AccessRequest, Base, Contact, Membership, Site, User
+from app.db.preferences import CalendarSubscription
 from app.errors import message
 from app.rules import Level, Role, UpdateLevel
 
@@ -40,6 +41,11 @@ class Action(Enum):
     LEAVE_SITE = auto()
     NOMINATE_PRIMARY_CONTACT = auto()
     MANAGE_API_TOKENS = auto()
+    SEE_E_NOTIFICATIONS = auto()
+    UPDATE_E_NOTIFICATIONS = auto()
+    SUBSCRIBE_TO_CALENDAR = auto()
+    SEE_CALENDAR_SUBSCRIPTION = auto()
+    REVOKE_CALENDAR_SUBSCRIPTION = auto()
 
 
 class Subject(Protocol):
@@ -132,6 +138,11 @@ RULES: dict[Action, tuple[Line, ...]] = {
     Action.LEAVE_SITE: ((SECONDARY,), (USER,)),
     Action.NOMINATE_PRIMARY_CONTACT: ((PRIMARY,),),
     Action.MANAGE_API_TOKENS: ((PRIMARY,), (ACCESS_MANAGER,)),
+    Action.SEE_E_NOTIFICATIONS: ((OWN,),),
+    Action.UPDATE_E_NOTIFICATIONS: ((OWN,),),
+    Action.SUBSCRIBE_TO_CALENDAR: ((PRIMARY,),),
+    Action.SEE_CALENDAR_SUBSCRIPTION: ((OWN,),),
+    Action.REVOKE_CALENDAR_SUBSCRIPTION: ((OWN,),),
 }
 
 SEEING: dict[type[Base], Action] = {
@@ -139,6 +150,7 @@ SEEING: dict[type[Base], Action] = {
     Contact: Action.SEE_CONTACTS,
     Membership: Action.SEE_MEMBERSHIP,
     AccessRequest: Action.SEE_ACCESS_REQUEST,
+    CalendarSubscription: Action.SEE_CALENDAR_SUBSCRIPTION,
 }
 """The action that seeing a row of a table is. What one may not see does not exist."""
 

@@ -18,6 +18,8 @@ NUMBER_LENGTH = 30
 JUSTIFICATION_LENGTH = 2000
 BATCH_LIMIT = 100
 """How many things one input may name."""
+CALENDAR_SUBSCRIPTIONS = 20
+"""How many calendar subscriptions a person may have at once."""
 
 
 class Language(Enum):
@@ -126,6 +128,26 @@ class Event(Enum):
     CONTACT_CREATED = "CONTACT_CREATED"
     CONTACT_UPDATED = "CONTACT_UPDATED"
     CONTACT_DELETED = "CONTACT_DELETED"
+    CONTACTS_REVIEWED = "CONTACTS_REVIEWED"
+    E_NOTIFICATIONS_UPDATED = "E_NOTIFICATIONS_UPDATED"
+    CALENDAR_SUBSCRIBED = "CALENDAR_SUBSCRIBED"
+    CALENDAR_REVOKED = "CALENDAR_REVOKED"
+
+
+class Topic(Enum):
+    """What a communication of the vendor is about."""
+
+    TOOL_CHANGES = "TOOL_CHANGES"
+    RENEWAL_QUOTES = "RENEWAL_QUOTES"
+    NEW_VERSIONS = "NEW_VERSIONS"
+
+
+HEARD_BY: Mapping[Topic, tuple[ContactType, ...]] = {
+    Topic.TOOL_CHANGES: tuple(ContactType),
+    Topic.RENEWAL_QUOTES: (ContactType.SUBSCRIPTION_AND_SUPPORT_RENEWAL,),
+    Topic.NEW_VERSIONS: (ContactType.SITE_TECHNICAL,),
+}
+"""The contacts who hear of a topic hold one of these types; where nobody does, the primary contact record stands in."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from app import development
+from app import calendar, development
+from app.calendar_links import PATH
 from app.config import Misconfigured, Settings
 from app.db.engine import create_engine
 from app.db.pool import Pool
@@ -54,6 +55,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         verifier=verifier_of(settings),
         size_limit=settings.request_size_limit,
         page_limit=settings.page_size_limit,
+        public_url=settings.base_url,
         profile=PROFILES[settings.http_profile],
     )
 
@@ -70,6 +72,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     routes: list[BaseRoute] = [
         Route("/graphql", endpoint),
         _health(database),
+        Route(PATH, calendar.feed(database)),
     ]
     if settings.development:
         routes += _explorer(settings)

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.db.models import AccessRequest, HistoryEvent, Membership, Site, User
+from app.db.preferences import ENotificationPreference
 from app.demo import PERSONAS, fill
 from app.rules import AccessRequestState, DenialReason, Role, UpdateLevel
 
@@ -52,6 +53,8 @@ async def test_everything_there_is_to_see(empty_database: AsyncEngine) -> None:
     async with AsyncSession(empty_database) as session:
         requests = list(await session.scalars(sa.select(AccessRequest)))
         ended = list(await session.scalars(sa.select(Membership.ends_at < sa.func.now())))
+        overdue = set(await session.scalars(sa.select(Site.contacts_review_due_at < sa.func.now())))
+        addresses = list(await session.scalars(sa.select(ENotificationPreference.email)))
         seats = sa.func.count(Membership.seat)
         sites = await session.execute(
             sa.select(seats, sa.func.count()).where(Membership.site_id == Site.id).group_by(Site.id)
@@ -64,6 +67,8 @@ async def test_everything_there_is_to_see(empty_database: AsyncEngine) -> None:
         for request in requests
     )
     assert {None, True, False} == set(ended)
+    assert overdue == {True, False}
+    assert {email is None for email in addresses} == {True, False}
     assert {0, 4} <= {seats for seats, _ in sizes}
     assert 250 in {users for _, users in sizes}
 

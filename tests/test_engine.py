@@ -72,6 +72,12 @@ async def scene(world: World) -> Scene:
     await world.contact(
         place, [ContactType.SITE_TECHNICAL, ContactType.BILLING], last_name='O\'Neil \\ "Ω" \t🂡'
     )
+    await people["editor"].succeed("confirmContactReview", siteId=place.id)
+    for who in ("user", "manager"):
+        await people[who].succeed(
+            "updateENotificationPreferences", email="é@example.com", topics=["NEW_VERSIONS"]
+        )
+    await world.calendar(place, place.primary)
     other, _ = await busy_site(world)
     await world.secondary(other, person=people["user"], manage_access=UPDATE)
     return place, people
@@ -278,7 +284,9 @@ NODES = """query($ids: [ID!]!, $id: ID!) { one: node(id: $id) { __typename id } 
   ... on Site { name memberships(first: 2) { totalCount nodes { user { email } } } }
   ... on Membership { user { email } site { name } privileges { reporting } }
   ... on AccessRequest { requester { email } site { name } }
-  ... on Contact { email details { phone } site { accessRequests { totalCount } } } ... on User { email } } }"""
+  ... on Contact { email details { phone } site { accessRequests { totalCount } } } ... on User { email eNotifications
+  { email topics } }
+  ... on CalendarSubscription { createdAt lastUsedAt site { contactReview { overdue lastDoneBy { email } } } } } }"""
 
 
 @pytest.mark.parametrize("who", PEOPLE)
@@ -291,7 +299,9 @@ async def test_things_are_found_by_id_the_same_both_ways(
     _, membership_id = await world.member(place)
     _, request_id = await world.request(place)
     contact_id = await world.contact(place, [ContactType.BILLING])
+    _, calendar_id = await world.calendar(place, people[who], slot=2)
     ids = [
+        calendar_id,
         people["user"].id,
         contact_id,
         "nonsense",

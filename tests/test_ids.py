@@ -27,14 +27,22 @@ BY_ID: dict[str, tuple[str, dict[str, Any]]] = {
     "updateContact": ("contactId", CONTACT),
     "updateContacts": ("siteId", {"contacts": []}),
     "deleteContact": ("contactId", {}),
+    "confirmContactReview": ("siteId", {}),
+    "createCalendarSubscription": ("siteId", {}),
+    "revokeCalendarSubscription": ("calendarSubscriptionId", {}),
 }
 """Every mutation that takes an id: the field it stands in, and the rest of an input in which nothing is wrong."""
-ALL = {**BY_ID, "requestAccess": ("siteNumber", {})}
+ALL = {
+    **BY_ID,
+    "requestAccess": ("siteNumber", {}),
+    "updateENotificationPreferences": ("email", {"topics": []}),
+}
 TYPES = {
     "siteId": "Site",
     "membershipId": "Membership",
     "accessRequestId": "AccessRequest",
     "contactId": "Contact",
+    "calendarSubscriptionId": "CalendarSubscription",
 }
 GARBAGE = [
     "",
@@ -61,6 +69,7 @@ async def ids_of(world: World, place: Place) -> dict[str, str]:
         "membershipId": (await world.member(place))[1],
         "accessRequestId": (await world.request(place))[1],
         "contactId": await world.contact(place, [ContactType.BILLING]),
+        "calendarSubscriptionId": (await world.calendar(place, place.primary))[1],
         "user": place.primary.id,
     }
 
@@ -143,7 +152,7 @@ async def test_ids_within_a_form_are_treated_alike(world: World) -> None:
 async def test_anonymous_callers_must_sign_in_first(world: World, mutation: str) -> None:
     field, rest = ALL[mutation]
     place = await world.site()
-    ids = {"siteNumber": place.number, **await ids_of(world, place)}
+    ids = {"siteNumber": place.number, "email": place.primary.ibm_id, **await ids_of(world, place)}
     for id in (ids[field], "nonsense"):
         body = {"query": document(mutation), "variables": {"input": {field: id, **rest}}}
         async with world.unchanged():

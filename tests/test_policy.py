@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.actor import ANONYMOUS, Actor, Standing
 from app.context import Context
 from app.db.models import AccessRequest, Contact, Membership, Site, User
+from app.db.preferences import CalendarSubscription
 from app.errors import RequestError, UserError
 from app.identity import standings_of
 from app.policy import Action, allowed, allows, denial, seen, visible
@@ -41,6 +42,11 @@ REQUEST_HIGHER_LEVEL     | -               | none    | all  | all  | all    | al
 LEAVE_SITE               | -               | none    | all  | all  | all    | all  | none
 NOMINATE_PRIMARY_CONTACT | -               | all     | none | none | none   | none | none
 MANAGE_API_TOKENS        | manage_access   | all     | none | none | all    | none | none
+SEE_E_NOTIFICATIONS          | -           | own     | own  | own  | own    | own  | own
+UPDATE_E_NOTIFICATIONS       | -           | own     | own  | own  | own    | own  | own
+SUBSCRIBE_TO_CALENDAR        | -           | all     | none | none | none   | none | none
+SEE_CALENDAR_SUBSCRIPTION    | -           | own     | own  | own  | own    | own  | own
+REVOKE_CALENDAR_SUBSCRIPTION | -           | own     | own  | own  | own    | own  | own
 """
 """The domain page's table, line by line. NONE, VIEW and UPDATE are a secondary contact's level of `by`.
 
@@ -140,8 +146,14 @@ MODELS: Mapping[type[Any], set[Action]] = {
     Contact: OF_THE_SITE,
     AccessRequest: set(Action) - {Action.UPDATE_MEMBERSHIP, Action.REMOVE_MEMBERSHIP},
     Membership: set(Action),
+    User: {Action.SEE_E_NOTIFICATIONS, Action.UPDATE_E_NOTIFICATIONS},
+    CalendarSubscription: {
+        Action.SUBSCRIBE_TO_CALENDAR,
+        Action.SEE_CALENDAR_SUBSCRIPTION,
+        Action.REVOKE_CALENDAR_SUBSCRIPTION,
+    },
 }
-"""On which rows an action makes sense: only memberships and access requests belong to somebody."""
+"""On which rows an action makes sense: sites and contacts belong to nobody."""
 
 
 @dataclass
@@ -169,6 +181,7 @@ async def landscape(world: World) -> Landscape:
         await world.member(next_place, person=place.primary, ends_at=None if index else ended)
         await add_requests(world, place, [stranger, user, gone, place.primary], next_place.primary.user_id)
         await world.contact(place, [ContactType.BILLING])
+        await world.calendar(place, place.primary)
     await add_request_without_site(world, stranger.user_id)
     await add_request_without_site(world, places[0].primary.user_id)
     return await survey(world, [place.site_id for place in places])
@@ -190,7 +203,8 @@ async def add_request_without_site(world: World, requester_id: UUID | None) -> N
 async def survey(world: World, site_ids: list[UUID]) -> Landscape:
     """All rows of these sites and of their people, and all people as actors."""
     rows: dict[type[Any], list[Any]] = {
-        model: await world.rows(model, model.site_id.in_(site_ids)) for model in (Site, Membership, Contact)
+        model: await world.rows(model, model.site_id.in_(site_ids))
+        for model in (Site, Membership, Contact, CalendarSubscription)
     }
     people = {row.user_id for row in rows[Membership]}
     here = AccessRequest.site_id.in_(site_ids)

@@ -14,8 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from uuid_utils.compat import uuid7
 
 from app import development
+from app.calendar_links import PATH, hash_of, new_secret
 from app.config import Settings
 from app.db.models import AccessRequest, Base, Contact, Membership, Site, User
+from app.db.preferences import CalendarSubscription
 from app.query.ids import write_id
 from app.rules import ContactType, Role, UpdateLevel, no_levels
 
@@ -222,6 +224,20 @@ class World:
         )
         return person, write_id("access_request", request_id)
 
+    async def calendar(self, place: Place, person: Person, slot: int = 1) -> tuple[str, str]:
+        """The path of a calendar that a person has subscribed to, and its id in the schema."""
+        secret, subscription_id = new_secret(), uuid7()
+        await self.add(
+            CalendarSubscription(
+                id=subscription_id,
+                site_id=place.site_id,
+                user_id=person.user_id,
+                slot=slot,
+                secret_hash=hash_of(secret),
+            )
+        )
+        return PATH.format(secret=secret), write_id("calendar_subscription", subscription_id)
+
     async def rows(self, model: Any, *conditions: Any) -> list[Any]:
         """Rows as they are in the database."""
         async with AsyncSession(self.database) as session:
@@ -246,6 +262,8 @@ class World:
             "membership": "SELECT * FROM membership",
             "contact": "SELECT * FROM contact",
             "access_request": "SELECT * FROM access_request",
+            "e_notification_preference": "SELECT * FROM e_notification_preference",
+            "calendar_subscription": "SELECT * FROM calendar_subscription",
             "history": "SELECT * FROM history_event"
             " WHERE event <> 'USER_SIGNED_IN_FIRST'"
             " AND (event <> 'USER_REGISTERED' OR actor_id IS DISTINCT FROM subject_id)",

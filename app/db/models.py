@@ -91,8 +91,16 @@ class Site(Base):
     primary_membership_id: Mapped[UUID]
     primary_role: Mapped[Role] = mapped_column(sa.Computed("'PRIMARY_CONTACT'::role", persisted=True))
     pending_request_days: Mapped[int | None]
+    contacts_reviewed_at: Mapped[datetime | None]
+    contacts_reviewed_by_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("user.id"))
     created_at: Mapped[datetime] = created()
     site_id = synonym("id")
+
+    @hybrid_property
+    def contacts_review_due_at(self) -> sa.ColumnElement[datetime]:
+        """When the contacts have to be looked through next, as an SQL expression; months are left to PostgreSQL."""
+        last = sa.func.coalesce(self.contacts_reviewed_at, self.created_at)
+        return last + sa.literal_column("interval '1 month'", sa.Interval)
 
     __table_args__ = (
         sa.ForeignKeyConstraint(
@@ -106,6 +114,10 @@ class Site(Base):
         sa.UniqueConstraint("id", "number"),
         sa.CheckConstraint("number = upper(trim(number)) AND number <> ''", name="number_is_normal"),
         sa.CheckConstraint("pending_request_days > 0", name="pending_request_days_are_positive"),
+        sa.CheckConstraint(
+            "(contacts_reviewed_at IS NULL) = (contacts_reviewed_by_id IS NULL)",
+            name="contact_review_is_whole",
+        ),
     )
 
 

@@ -1,6 +1,7 @@
 """Writes on contacts: create, update one or the whole form, delete."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from app.schema.inputs import (
     UpdateContactInput,
     UpdateContactsInput,
 )
+from app.schema.preference_inputs import ConfirmContactReviewInput
 
 PRIMARY = ContactType.PRIMARY
 
@@ -95,6 +97,15 @@ async def delete(tx: Transaction, input: DeleteContactInput) -> dict[str, Any]:
     tx.record(Event.CONTACT_DELETED, contact, name=contact.name, before=values_of(contact))
     await tx.session.delete(contact)
     return {"removed": contact.id, "site_id": contact.site_id}
+
+
+async def confirm_review(tx: Transaction, input: ConfirmContactReviewInput) -> dict[str, Any]:
+    """Write down that the contacts were looked through, by whom, and when."""
+    site = await tx.fetch(Site, input.site_id, Action.CHANGE_CONTACTS, "siteId")
+    before = values_of(site)
+    site.contacts_reviewed_at, site.contacts_reviewed_by_id = datetime.now(UTC), tx.actor.user_id
+    tx.record(Event.CONTACTS_REVIEWED, site, name=site.name, before=before, after=values_of(site))
+    return {"site_id": site.id}
 
 
 async def _contacts(tx: Transaction, site_id: UUID) -> list[Contact]:

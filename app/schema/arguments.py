@@ -11,6 +11,7 @@ from app.schema.enums import (
     MembershipOrderField,
     OrderDirection,
     Role,
+    Topic,
 )
 from app.schema.inputs import PrivilegesInput, described
 
@@ -74,3 +75,4 @@ AccessRequestsBy = Annotated[
 ]
 WithType = Annotated[ContactType | None, strawberry.argument(description="Only those who hold this type.")]
 Matter = Annotated[ContactType, strawberry.argument(description="What it is about.")]
+About = Annotated[Topic, strawberry.argument(description="What the communication is about.")]

@@ -17,6 +17,7 @@ from app.rules import (
     OverviewLevel,
     PurchaseAndDownloadLevel,
     Role,
+    Topic,
     UpdateLevel,
     ViewLevel,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "OverviewLevel",
     "PurchaseAndDownloadLevel",
     "Role",
+    "Topic",
     "UpdateLevel",
     "ViewLevel",
 ]
@@ -140,6 +142,15 @@ _described(
         "SUBSCRIPTION_AND_SUPPORT_RENEWAL": "Renewal of software subscription and support.",
         "SUBSCRIPTION_AND_SUPPORT_MEDIA_SHIPMENT": "Shipment of media under subscription and support.",
         "BILLING": "Invoices.",
+    },
+)
+_described(
+    Topic,
+    "What a communication is about.",
+    {
+        "TOOL_CHANGES": "Changes of the tools, such as this service.",
+        "RENEWAL_QUOTES": "Quotes for the renewal of software subscription and support.",
+        "NEW_VERSIONS": "New versions of products, and how to upgrade to them.",
     },
 )
 _described(OrderDirection, "Which way a list runs.", {"ASC": "Smallest first.", "DESC": "Largest first."})

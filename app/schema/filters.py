@@ -8,10 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.models import AccessRequest, Contact, Membership, Site, User
+from app.db.preferences import ENotificationPreference
 from app.errors import bad_input
 from app.query.declare import Arguments
 from app.query.ids import parse_id
-from app.rules import PRIVILEGES, SECONDARY_CONTACT_SEATS, ContactType
+from app.rules import HEARD_BY, PRIVILEGES, SECONDARY_CONTACT_SEATS, ContactType
 from app.texts import fold, is_readable, site_number
 
 Conditions = list[sa.ColumnElement[bool]]
@@ -99,6 +100,14 @@ def contact_for(arguments: Arguments, actor: Any) -> Conditions:
     return [sa.or_(_holds_type(arguments), _is_primary)]
 
 
+def recipients(arguments: Arguments, actor: Any) -> Conditions:
+    """The contacts who hear of a topic; where nobody holds a type for it, the primary contact record."""
+    held = arguments.value(Contact.types.type, "topic", convert=lambda topic: list(HEARD_BY[topic]))
+    other = sa.orm.aliased(Contact)
+    somebody = sa.exists().where(other.site_id == Contact.site_id, other.types.overlap(held))
+    return [sa.or_(Contact.types.overlap(held), sa.and_(_is_primary, sa.not_(somebody.correlate(Contact))))]
+
+
 def holder_first(arguments: Arguments) -> list[Any]:
     """The holder before the one who stands in, and of several the one written first."""
     return [sa.not_(_holds_type(arguments)), Contact.created_at, Contact.id]
@@ -115,6 +124,19 @@ def own_membership(arguments: Arguments, actor: Any) -> Conditions:
     return [Membership.user_id == actor.user_id]
 
 
+def _preference(column: Any) -> Any:
+    """What the row's person has set; null when they have set nothing yet."""
+    chosen = sa.select(column).where(ENotificationPreference.user_id == User.id)
+    return chosen.correlate(User).scalar_subquery()
+
+
+chosen_email = _preference(ENotificationPreference.email)
+"""Where a person wants their eNotifications; null for the address of their account."""
+chosen_topics = sa.func.coalesce(
+    _preference(ENotificationPreference.topics),
+    sa.cast(sa.literal_column("'{}'"), ENotificationPreference.topics.type),
+)
+"""Of what a person wants to be told by eNotification."""
 remaining_seats = SECONDARY_CONTACT_SEATS - (
     sa.select(sa.func.count(Membership.seat))
     .where(Membership.site_id == Site.id, Membership.seat.is_not(None))

@@ -11,8 +11,8 @@ from app.errors import Fault, UserError
 from app.language import translate
 from app.policy import Action, allowed
 from app.query.rows import TYPE
-from app.resolvers import access_requests, contacts, memberships
-from app.schema import inputs, payloads
+from app.resolvers import access_requests, contacts, memberships, preferences
+from app.schema import inputs, payloads, preference_inputs, preference_payloads
 
 Act = Callable[[Transaction, Any], Awaitable[dict[str, Any]]]
 
@@ -150,3 +150,44 @@ class Mutation:
     ) -> payloads.DeleteContactPayload | None:
         """Deletes a contact, but not the one with the type PRIMARY."""
         return await write(info, contacts.delete, input)
+
+    @mutation(
+        "Confirms that the contacts of a site were looked through; the next review is due a month later.",
+        Action.CHANGE_CONTACTS,
+    )
+    async def confirm_contact_review(
+        self, info: Info, input: preference_inputs.ConfirmContactReviewInput
+    ) -> preference_payloads.ConfirmContactReviewPayload | None:
+        """Confirms the monthly review."""
+        return await write(info, contacts.confirm_review, input)
+
+    @mutation(
+        "Sets where and of what one is told by eNotification; contacts of sites are never changed by it.",
+        Action.UPDATE_E_NOTIFICATIONS,
+    )
+    async def update_e_notification_preferences(
+        self, info: Info, input: preference_inputs.UpdateENotificationPreferencesInput
+    ) -> preference_payloads.UpdateENotificationPreferencesPayload | None:
+        """Sets one's own preferences."""
+        return await write(info, preferences.update_e_notifications, input)
+
+    @mutation(
+        "Subscribes a calendar (iCalendar) to the monthly reminder of a site's contact review, in the language of the "
+        "caller. The address works only while the caller is the primary contact.",
+        Action.SUBSCRIBE_TO_CALENDAR,
+    )
+    async def create_calendar_subscription(
+        self, info: Info, input: preference_inputs.CreateCalendarSubscriptionInput
+    ) -> preference_payloads.CreateCalendarSubscriptionPayload | None:
+        """Subscribes a calendar."""
+        return await write(info, preferences.subscribe_to_calendar, input)
+
+    @mutation(
+        "Revokes a calendar subscription: its address is useless from now on.",
+        Action.REVOKE_CALENDAR_SUBSCRIPTION,
+    )
+    async def revoke_calendar_subscription(
+        self, info: Info, input: preference_inputs.RevokeCalendarSubscriptionInput
+    ) -> preference_payloads.RevokeCalendarSubscriptionPayload | None:
+        """Revokes a calendar subscription."""
+        return await write(info, preferences.revoke_calendar, input)

@@ -15,14 +15,17 @@ def _given(name: str, description: str) -> Any:
     return reads(Value(lambda row, *_: row[name]), description)
 
 
-def _deleted(kind: str, description: str) -> Any:
+def deleted(kind: str, description: str) -> Any:
+    """The id that something had, which the resolver gives as `removed`."""
+
     def write(row: dict[str, Any], *_: Any) -> str | None:
         return write_id(kind, row["removed"]) if row.get("removed") else None
 
     return reads(Value(write), description)
 
 
-def _one(model: Any, local: str, description: str) -> Any:
+def one(model: Any, local: str, description: str) -> Any:
+    """A row by its key, which the resolver gives as `local`."""
     return reads(Relation(model, on="id", local=local), description)
 
 
@@ -64,7 +67,7 @@ class LimitReachedError(UserError):
 class AlreadyDecidedError(UserError):
     """Somebody else was faster."""
 
-    access_request: AccessRequest | None = _one(
+    access_request: AccessRequest | None = one(
         m.AccessRequest, "access_request_id", "The request, with the decision that won."
     )
 
@@ -75,6 +78,7 @@ _TYPE_OF: dict[Code, type] = {
     Code.FORBIDDEN: AccessError,
     Code.ALREADY_DECIDED: AlreadyDecidedError,
     Code.SECONDARY_CONTACT_LIMIT: LimitReachedError,
+    Code.CALENDAR_SUBSCRIPTION_LIMIT: LimitReachedError,
     **dict.fromkeys(
         (
             Code.ALREADY_MEMBER,
@@ -109,97 +113,97 @@ SITE = "The site as it is now; null when the caller does not belong to it."
 class RequestAccessPayload(Payload):
     """A new request."""
 
-    access_request: AccessRequest | None = _one(m.AccessRequest, "access_request_id", ACCESS_REQUEST)
+    access_request: AccessRequest | None = one(m.AccessRequest, "access_request_id", ACCESS_REQUEST)
 
 
 @strawberry.type(description="Answer of withdrawAccessRequest.")
 class WithdrawAccessRequestPayload(Payload):
     """A withdrawn request."""
 
-    access_request: AccessRequest | None = _one(m.AccessRequest, "access_request_id", ACCESS_REQUEST)
+    access_request: AccessRequest | None = one(m.AccessRequest, "access_request_id", ACCESS_REQUEST)
 
 
 @strawberry.type(description="Answer of grantAccessRequest.")
 class GrantAccessRequestPayload(Payload):
     """A granted request."""
 
-    access_request: AccessRequest | None = _one(m.AccessRequest, "access_request_id", ACCESS_REQUEST)
-    membership: Membership | None = _one(
+    access_request: AccessRequest | None = one(m.AccessRequest, "access_request_id", ACCESS_REQUEST)
+    membership: Membership | None = one(
         m.Membership, "membership_id", "The membership that was made or raised."
     )
-    site: Site | None = _one(m.Site, "site_id", SITE)
+    site: Site | None = one(m.Site, "site_id", SITE)
 
 
 @strawberry.type(description="Answer of denyAccessRequest.")
 class DenyAccessRequestPayload(Payload):
     """A denied request."""
 
-    access_request: AccessRequest | None = _one(m.AccessRequest, "access_request_id", ACCESS_REQUEST)
-    site: Site | None = _one(m.Site, "site_id", SITE)
+    access_request: AccessRequest | None = one(m.AccessRequest, "access_request_id", ACCESS_REQUEST)
+    site: Site | None = one(m.Site, "site_id", SITE)
 
 
 @strawberry.type(description="Answer of addUser.")
 class AddUserPayload(Payload):
     """An added user."""
 
-    membership: Membership | None = _one(m.Membership, "membership_id", "The new membership.")
-    access_request: AccessRequest | None = _one(
+    membership: Membership | None = one(m.Membership, "membership_id", "The new membership.")
+    access_request: AccessRequest | None = one(
         m.AccessRequest,
         "access_request_id",
         "The person's pending request, which was granted by this; null when there was none.",
     )
-    site: Site | None = _one(m.Site, "site_id", SITE)
+    site: Site | None = one(m.Site, "site_id", SITE)
 
 
 @strawberry.type(description="Answer of updateMembership.")
 class UpdateMembershipPayload(Payload):
     """A changed membership."""
 
-    membership: Membership | None = _one(m.Membership, "membership_id", MEMBERSHIP)
-    site: Site | None = _one(m.Site, "site_id", SITE)
+    membership: Membership | None = one(m.Membership, "membership_id", MEMBERSHIP)
+    site: Site | None = one(m.Site, "site_id", SITE)
 
 
 @strawberry.type(description="Answer of removeMembership.")
 class RemoveMembershipPayload(Payload):
     """A removed membership."""
 
-    removed_membership_id: strawberry.ID | None = _deleted("membership", "The id the membership had.")
-    site: Site | None = _one(m.Site, "site_id", SITE)
+    removed_membership_id: strawberry.ID | None = deleted("membership", "The id the membership had.")
+    site: Site | None = one(m.Site, "site_id", SITE)
 
 
 @strawberry.type(description="Answer of leaveSite.")
 class LeaveSitePayload(Payload):
     """A site left."""
 
-    removed_membership_id: strawberry.ID | None = _deleted("membership", "The id the membership had.")
+    removed_membership_id: strawberry.ID | None = deleted("membership", "The id the membership had.")
 
 
 @strawberry.type(description="Answer of createContact.")
 class CreateContactPayload(Payload):
     """A new contact."""
 
-    contact: Contact | None = _one(m.Contact, "contact_id", "The new contact.")
-    site: Site | None = _one(m.Site, "site_id", SITE)
+    contact: Contact | None = one(m.Contact, "contact_id", "The new contact.")
+    site: Site | None = one(m.Site, "site_id", SITE)
 
 
 @strawberry.type(description="Answer of updateContact.")
 class UpdateContactPayload(Payload):
     """A changed contact."""
 
-    contact: Contact | None = _one(m.Contact, "contact_id", "The contact as it is now.")
-    site: Site | None = _one(m.Site, "site_id", SITE)
+    contact: Contact | None = one(m.Contact, "contact_id", "The contact as it is now.")
+    site: Site | None = one(m.Site, "site_id", SITE)
 
 
 @strawberry.type(description="Answer of updateContacts.")
 class UpdateContactsPayload(Payload):
     """A saved form."""
 
-    site: Site | None = _one(m.Site, "site_id", "The site with its contacts as they are now.")
+    site: Site | None = one(m.Site, "site_id", "The site with its contacts as they are now.")
 
 
 @strawberry.type(description="Answer of deleteContact.")
 class DeleteContactPayload(Payload):
     """A deleted contact."""
 
-    deleted_contact_id: strawberry.ID | None = _deleted("contact", "The id the contact had.")
-    site: Site | None = _one(m.Site, "site_id", SITE)
+    deleted_contact_id: strawberry.ID | None = deleted("contact", "The id the contact had.")
+    site: Site | None = one(m.Site, "site_id", SITE)

@@ -6,6 +6,7 @@ import strawberry
 from strawberry.types import Info
 
 from app.db import models as m
+from app.db import preferences as p
 from app.policy import Action, allowed
 from app.query.declare import Find, OfCaller, Relation, Value, reads
 from app.resolvers.preview import preview
@@ -26,6 +27,7 @@ NODES = Find(
         "membership": ("Membership", m.Membership),
         "contact": ("Contact", m.Contact),
         "access_request": ("AccessRequest", m.AccessRequest),
+        "calendar_subscription": ("CalendarSubscription", p.CalendarSubscription),
     }
 )
 

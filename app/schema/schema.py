@@ -21,6 +21,7 @@ from app.policy import has_rule
 from app.query.collect import collect, declaration_of
 from app.query.declare import tables_of
 from app.query.rows import TYPE
+from app.schema.calendar import CalendarSubscription
 from app.schema.mutation import Mutation
 from app.schema.payloads import ERROR_TYPES
 from app.schema.query import PUBLIC, Query
@@ -37,7 +38,7 @@ DATE_TIME = strawberry.scalar(
 
 def build_schema() -> GraphQLSchema:
     """The executable schema. Raises ValueError when a field reads rows of which no rule says who sees them."""
-    types = [User, Membership, Contact, AccessRequest, *ERROR_TYPES]
+    types = [User, Membership, Contact, AccessRequest, CalendarSubscription, *ERROR_TYPES]
     config = StrawberryConfig(scalar_map={datetime: DATE_TIME})
     schema: GraphQLSchema = strawberry.Schema(Query, Mutation, types=types, config=config)._schema
     for kind in schema.type_map.values():

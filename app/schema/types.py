@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
+import sqlalchemy as sa
 import strawberry
 
 from app.db import models as m
@@ -11,6 +12,7 @@ from app.query.declare import Column, Group, Paged, Relation, reads
 from app.rules import SECONDARY_CONTACT_SEATS
 from app.schema import filters
 from app.schema.arguments import (
+    About,
     AccessRequestsBy,
     After,
     Before,
@@ -24,6 +26,7 @@ from app.schema.arguments import (
 )
 from app.schema.enums import AccessRequestState, ContactType, DenialReason, Language, Role
 from app.schema.lists import Connection, Node
+from app.schema.preferences import ENotifications
 from app.schema.privileges import PrivilegeSet, RequestedPrivileges
 
 
@@ -81,6 +84,11 @@ class User(Node):
     last_name: str | None = reads(Column(m.User.last_name), "Last name, once the person has signed in.")
     has_signed_in: bool = reads(Column(m.User.subject.is_not(None)), "Whether the person has ever signed in.")
     language: Language = reads(Column(m.User.language), "Language the person is written to in.")
+    e_notifications: ENotifications | None = reads(
+        Group(needs=Action.SEE_E_NOTIFICATIONS),
+        "What the person has set for eNotifications; null for everybody else.",
+        Action.SEE_E_NOTIFICATIONS,
+    )
 
 
 @strawberry.type(description="One user's access to one site. " + allowed(Action.SEE_MEMBERSHIP))
@@ -180,6 +188,26 @@ class Contact(Node):
     )
 
 
+@strawberry.type(
+    description="The monthly review of a site's contacts. It is due one month after the last one, or after the site "
+    "was created."
+)
+class ContactReview:
+    """The monthly review."""
+
+    last_done_at: datetime | None = reads(
+        Column(m.Site.contacts_reviewed_at), "When it was last confirmed; null when it never was."
+    )
+    last_done_by: User | None = reads(
+        Relation(m.User, on="id", local="contacts_reviewed_by_id"),
+        "Who confirmed it; null when nobody did, or when the caller may not see the person.",
+    )
+    next_due_at: datetime = reads(Column(m.Site.contacts_review_due_at), "When it has to be done next.")
+    overdue: bool = reads(
+        Column(m.Site.contacts_review_due_at <= sa.func.now()), "Whether it should have been done by now."
+    )
+
+
 @strawberry.type(description="A customer's contract site. " + allowed(Action.SEE_SITE))
 class Site(Node):
     """A site."""
@@ -191,6 +219,11 @@ class Site(Node):
     remaining_secondary_contact_seats: int = reads(
         Column(filters.remaining_seats),
         f"How many more secondary contacts fit; a site has at most {SECONDARY_CONTACT_SEATS}.",
+    )
+    contact_review: ContactReview = reads(
+        Group(),
+        "The monthly review of the contacts: when it was done, and whether it is overdue.",
+        Action.SEE_SITE,
     )
     viewer_membership: Membership | None = reads(
         Relation(m.Membership, on="site_id", local="id", where=filters.own_membership),
@@ -240,3 +273,13 @@ class Site(Node):
         Action.SEE_CONTACTS,
     )
     def contact_for(self, type: Matter) -> Contact | None: ...
+
+    @reads(
+        Relation(m.Contact, on="site_id", local="id", where=filters.recipients, order=filters.primary_first),
+        "The contacts to whom a communication about a topic goes: all for TOOL_CHANGES, those with the type "
+        "SUBSCRIPTION_AND_SUPPORT_RENEWAL for RENEWAL_QUOTES, those with SITE_TECHNICAL for NEW_VERSIONS; where nobody "
+        "has the type, the primary contact record. Contacts only: what users have set for their own eNotifications "
+        "has no part in it.",
+        Action.SEE_CONTACTS,
+    )
+    def recipients(self, topic: About) -> list[Contact]: ...

@@ -3,7 +3,9 @@
 import strawberry
 
 from app.db import models as m
+from app.db import preferences as p
 from app.query.declare import Relation, Value, reads
+from app.rules import CALENDAR_SUBSCRIPTIONS
 from app.schema.arguments import (
     AccessRequestsBy,
     After,
@@ -14,6 +16,7 @@ from app.schema.arguments import (
     WhichAccessRequests,
     WhichMemberships,
 )
+from app.schema.calendar import CalendarSubscription
 from app.schema.lists import Connection
 from app.schema.types import AccessRequest, Membership, User, access_requests_of, memberships_of
 
@@ -45,6 +48,16 @@ class Viewer:
         last: Last = None,
         before: Before = None,
     ) -> Connection[AccessRequest]: ...
+
+    calendar_subscriptions: list[CalendarSubscription] = reads(
+        Relation(
+            p.CalendarSubscription,
+            on="user_id",
+            local="user_id",
+            order=lambda _: [p.CalendarSubscription.slot],
+        ),
+        f"The caller's calendar subscriptions, at most {CALENDAR_SUBSCRIPTIONS}.",
+    )
 
 
 @strawberry.type(description="What is known of a person before they are added to a site.")

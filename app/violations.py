@@ -1,0 +1,61 @@
+"""What the database refuses, as people are told it."""
+
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from app import rules
+from app.errors import Code, Fault, UserError, refuse
+from app.policy import NOT_OWN, NOT_PRIMARY
+
+BUSY = {"55P03", "40P01", "40001"}
+"""PostgreSQL's codes for: lock not available, deadlock, serialization failure."""
+DATA_EXCEPTION = "22"
+"""PostgreSQL's class of codes for values it cannot take, as a forged cursor can hold."""
+
+
+def _fault(code: Code, *path: str | int, **parameters: Any) -> Fault:
+    return Fault(code=code, path=path, parameters=parameters)
+
+
+BY_CONSTRAINT = {
+    "uq_membership_site_id_seat": _fault(
+        Code.SECONDARY_CONTACT_LIMIT,
+        "role",
+        limit=rules.SECONDARY_CONTACT_SEATS,
+        current=rules.SECONDARY_CONTACT_SEATS,
+    ),
+    "uq_membership_site_id_user_id": _fault(Code.ALREADY_MEMBER),
+    "uq_membership_primary_contact": _fault(Code.ROLE_NOT_ASSIGNABLE, "role"),
+    "ck_membership_levels_fit_the_role": _fault(Code.LEVEL_NOT_FOR_ROLE, "privileges"),
+    "fk_site_primary_membership": _fault(Code.FORBIDDEN, reason=NOT_PRIMARY.denial),
+    "uq_access_request_pending": _fault(Code.PENDING_REQUEST_EXISTS, "siteNumber"),
+    "access_request_is_closed": _fault(Code.REQUEST_CLOSED, "accessRequestId"),
+    "ck_access_request_never_decided_by_the_requester": _fault(Code.FORBIDDEN, reason=NOT_OWN.denial),
+    "uq_contact_primary": _fault(Code.SEVERAL_PRIMARY_CONTACTS, "types"),
+    "site_has_primary_contact_record": _fault(Code.PRIMARY_CONTACT_TYPE_REQUIRED, "types"),
+    "uq_site_number": _fault(Code.NUMBER_TAKEN, "number"),
+    "uq_calendar_subscription_user_id_slot": _fault(
+        Code.CALENDAR_SUBSCRIPTION_LIMIT,
+        limit=rules.CALENDAR_SUBSCRIPTIONS,
+        current=rules.CALENDAR_SUBSCRIPTIONS,
+    ),
+}
+"""What the violation of a constraint means to people, should a race or a bug get past the checks."""
+
+
+def meaning(error: DBAPIError) -> Exception:
+    """The user error that a refusal of the database stands for, or the error itself when it stands for none."""
+    constraint = getattr(getattr(error.orig, "__cause__", None), "constraint_name", None)
+    if isinstance(error, IntegrityError) and constraint in BY_CONSTRAINT:
+        return UserError(BY_CONSTRAINT[constraint])
+    return refuse(Code.CONFLICT) if _sqlstate(error) in BUSY else error
+
+
+def is_about_a_value(error: DBAPIError) -> bool:
+    """Whether the database could not take a value of the request."""
+    return _sqlstate(error).startswith(DATA_EXCEPTION)
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(getattr(error.orig, "__cause__", None), "sqlstate", None) or ""
