@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from app import history, rules
 from app.actor import Actor
 from app.db.models import AccessRequest, Contact, Membership, Site
+from app.db.webhooks import Webhook, WebhookDelivery
 from app.errors import Code, Fault, UserError, bad_input, refuse, unauthenticated
 from app.identity import standings_of
 from app.language import translate
@@ -25,8 +26,9 @@ from app.query.ids import parse_id
 from app.query.load import Reader
 from app.query.page import MAXIMUM_SIZE, Page
 from app.rules import Event, Language
+from app.webhook_rules import WEBHOOK_SLOTS
 
-Row = TypeVar("Row", Site, Membership, Contact, AccessRequest)
+Row = TypeVar("Row", Site, Membership, Contact, AccessRequest, Webhook, WebhookDelivery)
 BUSY = {"55P03", "40P01", "40001"}
 """PostgreSQL's codes for: lock not available, deadlock, serialization failure."""
 DATA_EXCEPTION = "22"
@@ -54,6 +56,7 @@ BY_CONSTRAINT = {
     "uq_contact_primary": _fault(Code.SEVERAL_PRIMARY_CONTACTS, "types"),
     "site_has_primary_contact_record": _fault(Code.PRIMARY_CONTACT_TYPE_REQUIRED, "types"),
     "uq_site_number": _fault(Code.NUMBER_TAKEN, "number"),
+    "uq_webhook_site_id_slot": _fault(Code.WEBHOOK_LIMIT, limit=WEBHOOK_SLOTS, current=WEBHOOK_SLOTS),
 }
 """What the violation of a constraint means to people, should a race or a bug get past the checks."""
 
@@ -67,6 +70,7 @@ class Context:
     language: Language
     page_limit: int = MAXIMUM_SIZE
     budget: int = MAXIMUM_OBJECTS
+    private_webhooks: bool = False
 
     def require_signed_in(self) -> UUID:
         """The caller's user id. Raises UNAUTHENTICATED for anonymous callers."""
@@ -123,7 +127,9 @@ class Context:
         self.require_signed_in()
         try:
             async with AsyncSession(self.database, expire_on_commit=False) as session, session.begin():
-                transaction = Transaction(session, self.actor, self.language)
+                transaction = Transaction(
+                    session, self.actor, self.language, private_webhooks=self.private_webhooks
+                )
                 yield transaction
                 await session.flush()
                 if not transaction.asked:
@@ -151,6 +157,7 @@ class Transaction:
     actor: Actor
     language: Language
     asked: bool = False
+    private_webhooks: bool = False
 
     async def fetch(self, model: type[Row], id: str, action: Action, *path: str | int) -> Row:
         """Lock and return a row that the caller may do `action` with; `path` is where the id was given.

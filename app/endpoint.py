@@ -48,6 +48,7 @@ class Endpoint:
     size_limit: int
     page_limit: int
     profile: Profile
+    private_webhooks: bool = False
     documents: Documents = field(init=False)
 
     def __post_init__(self) -> None:
@@ -83,7 +84,13 @@ class Endpoint:
     async def _context(self, headers: Headers) -> Context:
         actor = await self._actor(headers.get(b"authorization"))
         wished = headers.get(b"accept-language", b"").decode("latin-1")
-        return Context(self.database, actor, preferred(wished) or actor.language, self.page_limit)
+        return Context(
+            self.database,
+            actor,
+            preferred(wished) or actor.language,
+            self.page_limit,
+            private_webhooks=self.private_webhooks,
+        )
 
     async def _actor(self, authorization: bytes | None) -> Actor:
         if authorization is None:

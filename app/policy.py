@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.actor import Actor, Standing
 from app.db.models import AccessRequest, Base, Contact, Membership, Site, User
+from app.db.webhooks import Webhook, WebhookDelivery
 from app.errors import message
 from app.rules import Level, Role, UpdateLevel
 
@@ -40,6 +41,7 @@ class Action(Enum):
     LEAVE_SITE = auto()
     NOMINATE_PRIMARY_CONTACT = auto()
     MANAGE_API_TOKENS = auto()
+    MANAGE_WEBHOOKS = auto()
 
 
 class Subject(Protocol):
@@ -132,6 +134,7 @@ RULES: dict[Action, tuple[Line, ...]] = {
     Action.LEAVE_SITE: ((SECONDARY,), (USER,)),
     Action.NOMINATE_PRIMARY_CONTACT: ((PRIMARY,),),
     Action.MANAGE_API_TOKENS: ((PRIMARY,), (ACCESS_MANAGER,)),
+    Action.MANAGE_WEBHOOKS: ((PRIMARY,), (ACCESS_MANAGER,)),
 }
 
 SEEING: dict[type[Base], Action] = {
@@ -139,6 +142,8 @@ SEEING: dict[type[Base], Action] = {
     Contact: Action.SEE_CONTACTS,
     Membership: Action.SEE_MEMBERSHIP,
     AccessRequest: Action.SEE_ACCESS_REQUEST,
+    Webhook: Action.MANAGE_WEBHOOKS,
+    WebhookDelivery: Action.MANAGE_WEBHOOKS,
 }
 """The action that seeing a row of a table is. What one may not see does not exist."""
 

@@ -25,6 +25,7 @@ from app.log import configure_logging
 from app.query.run import Engine
 from app.schema.schema import build_schema
 from app.tokens import PublishedKeys, Verifier
+from app.webhooks.worker import working
 
 EXPLORER = Path(__file__).parent / "explorer"
 EXPLORER_HEADERS = {
@@ -55,6 +56,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         size_limit=settings.request_size_limit,
         page_limit=settings.page_size_limit,
         profile=PROFILES[settings.http_profile],
+        private_webhooks=settings.webhook_private_addresses,
     )
 
     @asynccontextmanager
@@ -63,7 +65,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 100)
-        yield
+        async with working(settings, database):
+            yield
         await pool.close()
         await database.dispose()
 

@@ -5,7 +5,9 @@ from uuid import uuid4
 
 import pytest
 
+from app.query.ids import write_id
 from app.rules import ContactType, snake
+from tests.receiver import delivery_row, webhook_row
 from tests.world import CONTACT, Place, World
 
 PERSON = {
@@ -27,6 +29,12 @@ BY_ID: dict[str, tuple[str, dict[str, Any]]] = {
     "updateContact": ("contactId", CONTACT),
     "updateContacts": ("siteId", {"contacts": []}),
     "deleteContact": ("contactId", {}),
+    "createWebhook": ("siteId", {"url": "https://example.com/", "events": []}),
+    "updateWebhook": ("webhookId", {"events": []}),
+    "deleteWebhook": ("webhookId", {}),
+    "rotateWebhookSecret": ("webhookId", {}),
+    "pingWebhook": ("webhookId", {}),
+    "redeliverWebhook": ("deliveryId", {}),
 }
 """Every mutation that takes an id: the field it stands in, and the rest of an input in which nothing is wrong."""
 ALL = {**BY_ID, "requestAccess": ("siteNumber", {})}
@@ -35,6 +43,8 @@ TYPES = {
     "membershipId": "Membership",
     "accessRequestId": "AccessRequest",
     "contactId": "Contact",
+    "webhookId": "Webhook",
+    "deliveryId": "WebhookDelivery",
 }
 GARBAGE = [
     "",
@@ -61,8 +71,21 @@ async def ids_of(world: World, place: Place) -> dict[str, str]:
         "membershipId": (await world.member(place))[1],
         "accessRequestId": (await world.request(place))[1],
         "contactId": await world.contact(place, [ContactType.BILLING]),
+        **await webhook_ids(world, place),
         "user": place.primary.id,
     }
+
+
+async def webhook_ids(world: World, place: Place) -> dict[str, str]:
+    """A webhook of the site, and a delivery of it."""
+    webhook = webhook_row(place)
+    delivery = delivery_row(webhook)
+    ids = {
+        "webhookId": write_id("webhook", webhook.id),
+        "deliveryId": write_id("webhook_delivery", delivery.id),
+    }
+    await world.add(webhook, delivery)
+    return ids
 
 
 async def test_every_mutation_is_tried_below(world: World) -> None:

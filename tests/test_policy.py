@@ -41,6 +41,7 @@ REQUEST_HIGHER_LEVEL     | -               | none    | all  | all  | all    | al
 LEAVE_SITE               | -               | none    | all  | all  | all    | all  | none
 NOMINATE_PRIMARY_CONTACT | -               | all     | none | none | none   | none | none
 MANAGE_API_TOKENS        | manage_access   | all     | none | none | all    | none | none
+MANAGE_WEBHOOKS          | manage_access   | all     | none | none | all    | none | none
 """
 """The domain page's table, line by line. NONE, VIEW and UPDATE are a secondary contact's level of `by`.
 

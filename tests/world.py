@@ -246,6 +246,9 @@ class World:
             "membership": "SELECT * FROM membership",
             "contact": "SELECT * FROM contact",
             "access_request": "SELECT * FROM access_request",
+            "webhook": "SELECT * FROM webhook",
+            "webhook_secret": "SELECT * FROM webhook_secret",
+            "webhook_delivery": "SELECT * FROM webhook_delivery",
             "history": "SELECT * FROM history_event"
             " WHERE event <> 'USER_SIGNED_IN_FIRST'"
             " AND (event <> 'USER_REGISTERED' OR actor_id IS DISTINCT FROM subject_id)",

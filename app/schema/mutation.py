@@ -12,8 +12,8 @@ from app.language import translate
 from app.policy import Action, allowed
 from app.query.collect import collect
 from app.query.rows import TYPE
-from app.resolvers import access_requests, contacts, memberships
-from app.schema import inputs, payloads
+from app.resolvers import access_requests, contacts, memberships, webhooks
+from app.schema import inputs, payloads, webhook_inputs, webhook_payloads
 
 Act = Callable[[Transaction, Any], Awaitable[dict[str, Any]]]
 
@@ -152,3 +152,59 @@ class Mutation:
     ) -> payloads.DeleteContactPayload | None:
         """Deletes a contact, but not the one with the type PRIMARY."""
         return await write(info, contacts.delete, input)
+
+    @mutation(
+        "Has a partner tool told of what happens at a site. The answer shows the secret, this once.",
+        Action.MANAGE_WEBHOOKS,
+    )
+    async def create_webhook(
+        self, info: Info, input: webhook_inputs.CreateWebhookInput
+    ) -> webhook_payloads.CreateWebhookPayload | None:
+        """Has a partner tool told of what happens at a site."""
+        return await write(info, webhooks.create, input)
+
+    @mutation(
+        "Changes a webhook; what is left out stays as it is. While it is not active, nothing is queued for it, and "
+        "what was queued waits.",
+        Action.MANAGE_WEBHOOKS,
+    )
+    async def update_webhook(
+        self, info: Info, input: webhook_inputs.UpdateWebhookInput
+    ) -> webhook_payloads.UpdateWebhookPayload | None:
+        """Changes a webhook."""
+        return await write(info, webhooks.update, input)
+
+    @mutation("Deletes a webhook with all its deliveries.", Action.MANAGE_WEBHOOKS)
+    async def delete_webhook(
+        self, info: Info, input: webhook_inputs.DeleteWebhookInput
+    ) -> webhook_payloads.DeleteWebhookPayload | None:
+        """Deletes a webhook with all its deliveries."""
+        return await write(info, webhooks.delete, input)
+
+    @mutation(
+        "Gives a webhook a new secret, which the answer shows this once. The one before signs as well for "
+        "24 hours; one older than that stops at once.",
+        Action.MANAGE_WEBHOOKS,
+    )
+    async def rotate_webhook_secret(
+        self, info: Info, input: webhook_inputs.RotateWebhookSecretInput
+    ) -> webhook_payloads.RotateWebhookSecretPayload | None:
+        """Gives a webhook a new secret."""
+        return await write(info, webhooks.rotate_secret, input)
+
+    @mutation("Sends a webhook the event ping, on the way that all events take.", Action.MANAGE_WEBHOOKS)
+    async def ping_webhook(
+        self, info: Info, input: webhook_inputs.PingWebhookInput
+    ) -> webhook_payloads.PingWebhookPayload | None:
+        """Sends a webhook the event ping."""
+        return await write(info, webhooks.ping, input)
+
+    @mutation(
+        "Sends a delivery again, in whatever state it is, with the same webhook-id and all attempts before it.",
+        Action.MANAGE_WEBHOOKS,
+    )
+    async def redeliver_webhook(
+        self, info: Info, input: webhook_inputs.RedeliverWebhookInput
+    ) -> webhook_payloads.RedeliverWebhookPayload | None:
+        """Sends a delivery again."""
+        return await write(info, webhooks.redeliver, input)

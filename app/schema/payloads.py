@@ -75,6 +75,7 @@ _TYPE_OF: dict[Code, type] = {
     Code.FORBIDDEN: AccessError,
     Code.ALREADY_DECIDED: AlreadyDecidedError,
     Code.SECONDARY_CONTACT_LIMIT: LimitReachedError,
+    Code.WEBHOOK_LIMIT: LimitReachedError,
     **dict.fromkeys(
         (
             Code.ALREADY_MEMBER,
@@ -82,6 +83,7 @@ _TYPE_OF: dict[Code, type] = {
             Code.REQUEST_CLOSED,
             Code.EMAIL_MISMATCH,
             Code.CONFLICT,
+            Code.WEBHOOK_INACTIVE,
         ),
         ConflictError,
     ),

@@ -23,6 +23,7 @@ from app.schema.mutation import Mutation
 from app.schema.payloads import ERROR_TYPES
 from app.schema.query import PUBLIC, Query
 from app.schema.types import AccessRequest, Contact, Membership, User
+from app.schema.webhooks import Webhook, WebhookDelivery
 
 DATE_TIME = strawberry.scalar(
     name="DateTime",
@@ -35,7 +36,7 @@ DATE_TIME = strawberry.scalar(
 
 def build_schema() -> GraphQLSchema:
     """The executable schema. Raises when a field says neither what it reads nor how it resolves."""
-    types = [User, Membership, Contact, AccessRequest, *ERROR_TYPES]
+    types = [User, Membership, Contact, AccessRequest, Webhook, WebhookDelivery, *ERROR_TYPES]
     config = StrawberryConfig(scalar_map={datetime: DATE_TIME})
     schema: GraphQLSchema = strawberry.Schema(Query, Mutation, types=types, config=config)._schema
     for kind in schema.type_map.values():

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from app.db import webhooks  # noqa: F401 - its tables belong to the metadata
 from app.db.engine import async_url
 from app.db.models import Base
 
