@@ -145,7 +145,9 @@ def literal(host: str) -> Address | None:
 
 def normal_url(text: str) -> str:
     """The address as it is kept: its name in ASCII, so that it is read alike everywhere."""
-    return str(URL(text.strip()))
+    url = URL(text.strip())
+    # Read anew, a default port is only left out when the scheme is in small letters.
+    return str(URL(str(url)))
 
 
 def host_of(url: str) -> str:
