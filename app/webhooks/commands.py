@@ -45,7 +45,7 @@ async def _work(settings: Settings, engine: AsyncEngine, once: bool) -> int:
             await worker.close()
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(sign, worker.stop)
+        signal.signal(sign, lambda *_: loop.call_soon_threadsafe(worker.stop))
     await worker.run()
     return 0
 

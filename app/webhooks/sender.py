@@ -49,7 +49,7 @@ class Sender:
     ) -> None:
         self.private = private
         self.pool = httpcore2.AsyncConnectionPool(
-            ssl_context=trusted,
+            ssl_context=trusted or httpcore2.default_ssl_context(),
             max_connections=None,
             max_keepalive_connections=0,
             network_backend=GuardedBackend(private, names),

@@ -125,8 +125,8 @@ class Worker:
 
     async def _attempt(self, one: Claimed) -> None:
         id = write_id("webhook_delivery", one.id)
-        outcome = await self.sender.send(one.url, one.payload, signed(id, one.payload, one.secrets))
         try:
+            outcome = await self.sender.send(one.url, one.payload, signed(id, one.payload, one.secrets))
             async with self._desk:
                 await finish(self.database, one, outcome)
         except Exception:
@@ -156,7 +156,10 @@ class Worker:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
         if self._ears is not None:
-            await self._ears.close(timeout=GRACE_SECONDS)
+            try:
+                await self._ears.close(timeout=GRACE_SECONDS)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                self._ears.terminate()
         await self.sender.close()
 
 
