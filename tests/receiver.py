@@ -37,6 +37,7 @@ class Received:
     path: str
     headers: dict[str, str]
     body: bytes
+    names: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -117,7 +118,9 @@ async def _read(reader: asyncio.StreamReader) -> Received:
     first, *lines = head.strip().split("\r\n")
     method, path, _ = first.split(" ")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return Received(method, path, headers, await reader.readexactly(int(headers.get("content-length", "0"))))
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    names = tuple(line.partition(":")[0].lower() for line in lines)
+    return Received(method, path, headers, body, names)
 
 
 @asynccontextmanager

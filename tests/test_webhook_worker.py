@@ -30,7 +30,7 @@ from app.webhook_rules import PAUSES, WebhookDeliveryState, WebhookDisabledReaso
 from app.webhooks import sender as sending
 from app.webhooks import worker as working
 from tests.conftest import administer
-from tests.receiver import receiver
+from tests.receiver import delivery_row, receiver
 from tests.sending import Hook, Scene, until
 from tests.sending import scene as make_scene
 from tests.world import CONTACT
@@ -452,6 +452,54 @@ async def test_a_result_that_comes_after_the_lease_was_lost_does_not_count(scene
         (after,) = await scene.deliveries()
     assert (after.state, after.last_status, after.last_error) == (DELIVERED, 200, None)
     assert (await scene.row(hook)).failing_since is None
+
+
+async def test_a_late_failure_does_not_end_the_lease_of_the_attempt_after_it(scene: Scene) -> None:
+    async with receiver(lambda _: None) as first, receiver(lambda _: None) as second:
+        hook = await scene.hook(first)
+        await change(scene, hook)
+        late = asyncio.create_task(scene.send())
+        await first.next()
+        await hook.place.primary.succeed("updateWebhook", webhookId=hook.id, url=second.url)
+        under_way = asyncio.create_task(scene.send_again())
+        await second.next()
+        first.hang_up()
+        await late
+        (delivery,) = await scene.deliveries()
+        assert (delivery.attempts, delivery.last_error) == (2, None)
+        assert [50 < wait <= 60 for wait in await scene.pauses()] == [True]
+        second.hang_up()
+        await under_way
+    (delivery,) = await scene.deliveries()
+    assert (delivery.attempts, delivery.last_error) == (2, WebhookFailure.NO_ANSWER)
+
+
+async def test_what_is_due_is_not_sent_through_an_inactive_webhook(scene: Scene) -> None:
+    """As when a delivery is sent again at the moment in which its webhook is disabled."""
+    async with receiver() as partner:
+        hook = await scene.hook(partner)
+        await hook.place.primary.succeed("updateWebhook", webhookId=hook.id, active=False)
+        row = await scene.row(hook)
+        await scene.world.add(delivery_row(row, next_attempt_at=datetime.now(UTC)))
+        assert await scene.send() == 0
+        assert partner.connections == 0
+
+
+async def test_a_request_is_one_of_http(scene: Scene) -> None:
+    async with receiver() as partner:
+        hook = await scene.hook(partner)
+        await hook.place.primary.succeed("pingWebhook", webhookId=hook.id)
+        await scene.send()
+    assert sorted(partner.received[0].names) == [
+        "accept",
+        "content-length",
+        "content-type",
+        "host",
+        "user-agent",
+        "webhook-id",
+        "webhook-signature",
+        "webhook-timestamp",
+    ]
 
 
 async def test_a_webhook_deleted_amid_its_delivery_is_gone(scene: Scene) -> None:
