@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import demo, development, doctor
-from app.command_line import settings_with_database, with_engine
 from app.config import Misconfigured, Settings
 from app.db.migrate import migrate as apply_migrations
 from app.db.migrate import newest_revision
+from app.operating import settings_with_database, with_engine
 from app.schema.schema import build_schema, sdl
 from app.server import verifier_of
 from app.site_import import ImportRefused, ImportResult, import_document, import_sites

@@ -25,7 +25,7 @@ from app.log import configure_logging
 from app.query.run import Engine
 from app.schema.schema import build_schema
 from app.tokens import PublishedKeys, Verifier
-from app.webhooks.worker import working
+from app.webhooks.worker import sending_webhooks
 
 EXPLORER = Path(__file__).parent / "explorer"
 EXPLORER_HEADERS = {
@@ -65,7 +65,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 100)
-        async with working(settings, database):
+        async with sending_webhooks(settings, database):
             yield
         await pool.close()
         await database.dispose()

@@ -195,7 +195,7 @@ class Rooms:
 
 
 @asynccontextmanager
-async def working(settings: Settings, database: AsyncEngine) -> AsyncIterator[None]:
+async def sending_webhooks(settings: Settings, database: AsyncEngine) -> AsyncIterator[None]:
     """Have a worker beside the server, as long as it runs, unless the settings say that others send."""
     if not settings.webhook_worker:
         yield

@@ -1,4 +1,4 @@
-"""What commands have in common: the settings with a database, and work with the rights of the server."""
+"""What commands need to work: the settings, a database, and connections to it with the rights of the server."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
