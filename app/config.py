@@ -75,6 +75,15 @@ class Settings(BaseSettings):
         description="Statuses and media types of GraphQL over HTTP: as most clients know them (`current`), or after "
         "the draft of August 2026 (`draft-2026`: 422 for invalid requests, 294 for data with errors).",
     )
+    webhook_worker: bool = Field(
+        True,
+        description="Send webhooks from within each server process; otherwise `account-management webhooks work` does.",
+    )
+    webhook_private_addresses: bool = Field(
+        False,
+        description="Let webhooks lead to private addresses and over plain HTTP, for installations within one network. "
+        "Whoever manages webhooks can then reach what the server can reach.",
+    )
     log_format: str = Field("console", pattern="^(console|json)$", description="`console` or `json`.")
 
     @property

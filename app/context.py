@@ -18,6 +18,7 @@ from app.actor import Actor, Identity, Standing
 from app.db.models import AccessRequest, Contact, Membership, Site
 from app.db.pool import Pool
 from app.db.preferences import CalendarSubscription
+from app.db.webhooks import Webhook, WebhookDelivery
 from app.errors import Code, bad_input, refuse, unauthenticated
 from app.identity import sign_in, standings_of
 from app.language import translate
@@ -33,7 +34,7 @@ from app.violations import is_about_a_value, meaning
 
 OWN = aliased(Membership)
 """The caller's own membership."""
-Row = TypeVar("Row", Site, Membership, Contact, AccessRequest, CalendarSubscription)
+Row = TypeVar("Row", Site, Membership, Contact, AccessRequest, CalendarSubscription, Webhook, WebhookDelivery)
 
 
 class Answer(Protocol):
@@ -67,6 +68,8 @@ class Context:
         if self.identity and self.pool:
             self.actor = await sign_in(self.pool, self.database, self.identity)
             self.language = self.wished or self.actor.language
+
+    private_webhooks: bool = False
 
     def require_signed_in(self) -> UUID:
         """The caller's user id. Raises UNAUTHENTICATED for anonymous callers."""
@@ -121,7 +124,9 @@ class Context:
         self.require_signed_in()
         try:
             async with AsyncSession(self.database, expire_on_commit=False) as session, session.begin():
-                transaction = Transaction(session, self.actor, self.language)
+                transaction = Transaction(
+                    session, self.actor, self.language, private_webhooks=self.private_webhooks
+                )
                 yield transaction
                 await session.flush()
                 if not transaction.asked:
@@ -155,6 +160,7 @@ class Transaction:
     actor: Actor
     language: Language
     asked: bool = False
+    private_webhooks: bool = False
 
     async def fetch(self, model: type[Row], id: str, action: Action, *path: str | int) -> Row:
         """Lock and return a row that the caller may do `action` with; `path` is where the id was given.

@@ -48,6 +48,7 @@ class Endpoint:
     page_limit: int
     public_url: str
     profile: Profile
+    private_webhooks: bool = False
     documents: Documents = field(init=False)
 
     def __post_init__(self) -> None:
@@ -92,6 +93,7 @@ class Endpoint:
             identity=identity,
             pool=self.pool,
             wished=wished,
+            private_webhooks=self.private_webhooks,
         )
 
     async def _identity(self, authorization: bytes | None) -> Identity | None:

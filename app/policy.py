@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from app.actor import Actor, Standing
 from app.db.models import AccessRequest, Base, Contact, Membership, Site, User
 from app.db.preferences import CalendarSubscription
+from app.db.webhooks import Webhook, WebhookDelivery
 from app.errors import message
 from app.rules import Level, Role, UpdateLevel
 
@@ -46,6 +47,7 @@ class Action(Enum):
     SUBSCRIBE_TO_CALENDAR = auto()
     SEE_CALENDAR_SUBSCRIPTION = auto()
     REVOKE_CALENDAR_SUBSCRIPTION = auto()
+    MANAGE_WEBHOOKS = auto()
 
 
 class Subject(Protocol):
@@ -143,6 +145,7 @@ RULES: dict[Action, tuple[Line, ...]] = {
     Action.SUBSCRIBE_TO_CALENDAR: ((PRIMARY,),),
     Action.SEE_CALENDAR_SUBSCRIPTION: ((OWN,),),
     Action.REVOKE_CALENDAR_SUBSCRIPTION: ((OWN,),),
+    Action.MANAGE_WEBHOOKS: ((PRIMARY,), (ACCESS_MANAGER,)),
 }
 
 SEEING: dict[type[Base], Action] = {
@@ -151,6 +154,8 @@ SEEING: dict[type[Base], Action] = {
     Membership: Action.SEE_MEMBERSHIP,
     AccessRequest: Action.SEE_ACCESS_REQUEST,
     CalendarSubscription: Action.SEE_CALENDAR_SUBSCRIPTION,
+    Webhook: Action.MANAGE_WEBHOOKS,
+    WebhookDelivery: Action.MANAGE_WEBHOOKS,
 }
 """The action that seeing a row of a table is. What one may not see does not exist."""
 

@@ -26,6 +26,7 @@ from app.log import configure_logging
 from app.query.run import Engine
 from app.schema.schema import build_schema
 from app.tokens import PublishedKeys, Verifier
+from app.webhooks.worker import sending_webhooks
 
 EXPLORER = Path(__file__).parent / "explorer"
 EXPLORER_HEADERS = {
@@ -57,6 +58,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         page_limit=settings.page_size_limit,
         public_url=settings.base_url,
         profile=PROFILES[settings.http_profile],
+        private_webhooks=settings.webhook_private_addresses,
     )
 
     @asynccontextmanager
@@ -65,7 +67,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 100)
-        yield
+        async with sending_webhooks(settings, database):
+            yield
         await pool.close()
         await database.dispose()
 

@@ -80,6 +80,8 @@ def settings(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Set
         database_pool_timeout=30,
         lock_timeout=30,
         statement_timeout=30,
+        # The tests of webhooks have workers of their own.
+        webhook_worker=False,
     )
 
 

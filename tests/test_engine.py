@@ -29,13 +29,15 @@ from hypothesis_graphql import queries
 
 from app.config import Settings
 from app.query.run import Engine
-from app.rules import AccessRequestState, ContactType, DenialReason, ViewLevel
+from app.rules import AccessRequestState, ContactType, DenialReason, Event, ViewLevel
 from app.server import create_app
+from app.webhook_rules import WebhookDeliveryState, WebhookFailure
+from tests.receiver import delivery_row, webhook_row
 from tests.test_reads import LIST, PAGE, busy_site, statements
 from tests.world import UPDATE, Person, Place, World, ago
 
 PLANNED = ("site", "viewer", "privilegeCatalog")
-LISTS = ("memberships", "accessRequests")
+LISTS = ("memberships", "accessRequests", "deliveries")
 PEOPLE = ("primary", "manager", "viewer", "editor", "user", "requester", "stranger", "ended")
 ORDERS = [
     None,
@@ -78,9 +80,22 @@ async def scene(world: World) -> Scene:
             "updateENotificationPreferences", email="é@example.com", topics=["NEW_VERSIONS"]
         )
     await world.calendar(place, place.primary)
+    await add_webhooks(world, place)
     other, _ = await busy_site(world)
     await world.secondary(other, person=people["user"], manage_access=UPDATE)
     return place, people
+
+
+async def add_webhooks(world: World, place: Place) -> None:
+    """A webhook with a delivery in every state, and one with nothing."""
+    webhook = webhook_row(place, description='say "hé"', events=[Event.CONTACT_UPDATED, Event.SITE_LEFT])
+    states = (
+        {"state": WebhookDeliveryState.DEAD, "last_error": WebhookFailure.TIMED_OUT, "attempts": 10},
+        {},
+    )
+    done = {"state": WebhookDeliveryState.DELIVERED, "delivered_at": ago(hours=1), "last_status": 204}
+    deliveries = [delivery_row(webhook, **values) for values in (*states, done)]
+    await world.add(webhook, webhook_row(place, slot=2), *deliveries)
 
 
 def reads(sdl: str) -> str:

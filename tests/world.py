@@ -264,6 +264,9 @@ class World:
             "access_request": "SELECT * FROM access_request",
             "e_notification_preference": "SELECT * FROM e_notification_preference",
             "calendar_subscription": "SELECT * FROM calendar_subscription",
+            "webhook": "SELECT * FROM webhook",
+            "webhook_secret": "SELECT * FROM webhook_secret",
+            "webhook_delivery": "SELECT * FROM webhook_delivery",
             "history": "SELECT * FROM history_event"
             " WHERE event <> 'USER_SIGNED_IN_FIRST'"
             " AND (event <> 'USER_REGISTERED' OR actor_id IS DISTINCT FROM subject_id)",

@@ -13,6 +13,7 @@ from app.rules import (
     AccessRequestState,
     ContactType,
     DenialReason,
+    Event,
     Language,
     OverviewLevel,
     PurchaseAndDownloadLevel,
@@ -21,6 +22,7 @@ from app.rules import (
     UpdateLevel,
     ViewLevel,
 )
+from app.webhook_rules import WebhookDeliveryState, WebhookDisabledReason, WebhookFailure
 
 __all__ = [
     "AccessRequestOrderField",
@@ -28,6 +30,7 @@ __all__ = [
     "Code",
     "ContactType",
     "DenialReason",
+    "Event",
     "Language",
     "MembershipOrderField",
     "OrderDirection",
@@ -37,6 +40,10 @@ __all__ = [
     "Topic",
     "UpdateLevel",
     "ViewLevel",
+    "WebhookDeliveryOrderField",
+    "WebhookDeliveryState",
+    "WebhookDisabledReason",
+    "WebhookFailure",
 ]
 
 
@@ -66,6 +73,13 @@ class AccessRequestOrderField(Enum):
 
     CREATED_AT = "CREATED_AT"
     REQUESTER_NAME = "REQUESTER_NAME"
+
+
+class WebhookDeliveryOrderField(Enum):
+    """By what deliveries are sorted."""
+
+    CREATED_AT = "CREATED_AT"
+    ATTEMPTS = "ATTEMPTS"
 
 
 _NONE = "No use of the application."
@@ -170,6 +184,71 @@ _described(
         "CREATED_AT": "When access was asked for.",
         "REQUESTER_NAME": "The requester's last name, then first name.",
     },
+)
+_described(
+    Event,
+    "What happened, in the history.",
+    {
+        "SITE_CREATED": "The site was created.",
+        "USER_REGISTERED": "A person became known to the service. Concerns no site.",
+        "USER_SIGNED_IN_FIRST": "A person signed in for the first time. Concerns no site.",
+        "ACCESS_REQUESTED": "Somebody asked for access.",
+        "ACCESS_REQUEST_WITHDRAWN": "A requester took their request back.",
+        "ACCESS_REQUEST_EXPIRED": "A request ran out before it was decided.",
+        "ACCESS_REQUEST_GRANTED": "A request was granted.",
+        "ACCESS_REQUEST_DENIED": "A request was denied.",
+        "USER_ADDED": "A person was given access.",
+        "MEMBERSHIP_UPDATED": "Role or levels of a member were changed.",
+        "MEMBERSHIP_REMOVED": "A member's access was taken away.",
+        "SITE_LEFT": "A member gave up their access.",
+        "CONTACT_CREATED": "A contact was written.",
+        "CONTACT_UPDATED": "A contact was changed.",
+        "CONTACT_DELETED": "A contact was deleted.",
+        "CONTACTS_REVIEWED": "The contacts were looked through.",
+        "E_NOTIFICATIONS_UPDATED": "A person changed their own eNotifications. Concerns no site.",
+        "CALENDAR_SUBSCRIBED": "A calendar was subscribed to the review reminder.",
+        "CALENDAR_REVOKED": "A calendar subscription was revoked.",
+        "WEBHOOK_CREATED": "A webhook was created.",
+        "WEBHOOK_UPDATED": "A webhook was changed.",
+        "WEBHOOK_DELETED": "A webhook was deleted.",
+        "WEBHOOK_SECRET_ROTATED": "A webhook got a new secret.",
+        "WEBHOOK_DISABLED": "The service stopped sending to a webhook.",
+    },
+)
+_described(
+    WebhookDeliveryState,
+    "How far a delivery got.",
+    {
+        "QUEUED": "Waits for its first or its next attempt.",
+        "DELIVERED": "The receiver answered with a status of 200 to 299.",
+        "DEAD": "Every attempt failed; only redeliverWebhook sends it again.",
+    },
+)
+_described(
+    WebhookDisabledReason,
+    "Why the service itself stopped sending to a webhook.",
+    {
+        "GONE": "The receiver answered with status 410.",
+        "FAILING": "Every attempt of at least three days failed.",
+    },
+)
+_described(
+    WebhookFailure,
+    "Why an attempt failed.",
+    {
+        "BAD_STATUS": "The receiver answered with a status outside of 200 to 299; redirects are not followed.",
+        "TIMED_OUT": "There was no connection within 5 seconds, or no answer within 15.",
+        "NAME_NOT_FOUND": "The name in the address is not known.",
+        "ADDRESS_FORBIDDEN": "The name leads to an address that is not on the public internet.",
+        "NOT_CONNECTED": "The receiver refused the connection or cannot be reached.",
+        "CERTIFICATE_REFUSED": "No secure connection: the certificate is not valid for the name, or not trusted.",
+        "NO_ANSWER": "The connection broke, or what came over it was not HTTP.",
+    },
+)
+_described(
+    WebhookDeliveryOrderField,
+    "By what deliveries are sorted.",
+    {"CREATED_AT": "When it was queued.", "ATTEMPTS": "How often it was tried."},
 )
 strawberry.enum(
     Code, name="UserErrorCode", description="Stable code of a refusal, for programs; people read `message`."

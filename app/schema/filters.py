@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.models import AccessRequest, Contact, Membership, Site, User
 from app.db.preferences import ENotificationPreference
+from app.db.webhooks import WebhookDelivery
 from app.errors import bad_input
 from app.query.declare import Arguments
 from app.query.ids import parse_id
@@ -80,6 +81,14 @@ def access_requests(arguments: Arguments, actor: Any) -> Conditions:
         return []
     states = arguments.value(ARRAY(AccessRequest.state.type), "filter", "states")
     return [AccessRequest.current_state == sa.any_(states)]
+
+
+def webhook_deliveries(arguments: Arguments, actor: Any) -> Conditions:
+    """The deliveries that a `WebhookDeliveryFilter` leaves."""
+    if not arguments.has("filter", "states"):
+        return []
+    states = arguments.value(ARRAY(WebhookDelivery.state.type), "filter", "states")
+    return [WebhookDelivery.state == sa.any_(states)]
 
 
 def _holds_type(arguments: Arguments) -> sa.ColumnElement[bool]:

@@ -79,6 +79,7 @@ _TYPE_OF: dict[Code, type] = {
     Code.ALREADY_DECIDED: AlreadyDecidedError,
     Code.SECONDARY_CONTACT_LIMIT: LimitReachedError,
     Code.CALENDAR_SUBSCRIPTION_LIMIT: LimitReachedError,
+    Code.WEBHOOK_LIMIT: LimitReachedError,
     **dict.fromkeys(
         (
             Code.ALREADY_MEMBER,
@@ -86,6 +87,7 @@ _TYPE_OF: dict[Code, type] = {
             Code.REQUEST_CLOSED,
             Code.EMAIL_MISMATCH,
             Code.CONFLICT,
+            Code.WEBHOOK_INACTIVE,
         ),
         ConflictError,
     ),

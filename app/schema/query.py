@@ -7,6 +7,7 @@ from strawberry.types import Info
 
 from app.db import models as m
 from app.db import preferences as p
+from app.db.webhooks import Webhook, WebhookDelivery
 from app.policy import Action, allowed
 from app.query.declare import Find, OfCaller, Relation, Value, reads
 from app.resolvers.preview import preview
@@ -28,6 +29,8 @@ NODES = Find(
         "contact": ("Contact", m.Contact),
         "access_request": ("AccessRequest", m.AccessRequest),
         "calendar_subscription": ("CalendarSubscription", p.CalendarSubscription),
+        "webhook": ("Webhook", Webhook),
+        "webhook_delivery": ("WebhookDelivery", WebhookDelivery),
     }
 )
 

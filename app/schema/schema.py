@@ -26,6 +26,7 @@ from app.schema.mutation import Mutation
 from app.schema.payloads import ERROR_TYPES
 from app.schema.query import PUBLIC, Query
 from app.schema.types import AccessRequest, Contact, Membership, User
+from app.schema.webhooks import Webhook, WebhookDelivery
 
 DATE_TIME = strawberry.scalar(
     name="DateTime",
@@ -38,7 +39,16 @@ DATE_TIME = strawberry.scalar(
 
 def build_schema() -> GraphQLSchema:
     """The executable schema. Raises ValueError when a field reads rows of which no rule says who sees them."""
-    types = [User, Membership, Contact, AccessRequest, CalendarSubscription, *ERROR_TYPES]
+    types = [
+        User,
+        Membership,
+        Contact,
+        AccessRequest,
+        CalendarSubscription,
+        Webhook,
+        WebhookDelivery,
+        *ERROR_TYPES,
+    ]
     config = StrawberryConfig(scalar_map={datetime: DATE_TIME})
     schema: GraphQLSchema = strawberry.Schema(Query, Mutation, types=types, config=config)._schema
     for kind in schema.type_map.values():

@@ -1,12 +1,13 @@
 """The object types of the schema. Each says what it reads; nothing here runs a query."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import sqlalchemy as sa
 import strawberry
 
 from app.db import models as m
+from app.db.webhooks import Webhook as WebhookRow
 from app.policy import Action, allowed
 from app.query.declare import Column, Group, Paged, Relation, reads
 from app.rules import SECONDARY_CONTACT_SEATS
@@ -28,6 +29,10 @@ from app.schema.enums import AccessRequestState, ContactType, DenialReason, Lang
 from app.schema.lists import Connection, Node
 from app.schema.preferences import ENotifications
 from app.schema.privileges import PrivilegeSet, RequestedPrivileges
+from app.webhook_rules import WEBHOOK_SLOTS
+
+if TYPE_CHECKING:
+    from app.schema.webhooks import Webhook
 
 
 def _id(kind: str, column: Any) -> Any:
@@ -283,3 +288,11 @@ class Site(Node):
         Action.SEE_CONTACTS,
     )
     def recipients(self, topic: About) -> list[Contact]: ...
+
+    webhooks: list[Annotated["Webhook", strawberry.lazy("app.schema.webhooks")]] = reads(
+        Relation(
+            WebhookRow, on="site_id", local="id", order=lambda _: [WebhookRow.created_at, WebhookRow.id]
+        ),
+        f"Where partner tools are told of what happens at the site, oldest first; at most {WEBHOOK_SLOTS}.",
+        Action.MANAGE_WEBHOOKS,
+    )

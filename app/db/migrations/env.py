@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 import app.db.preferences  # noqa: F401, the metadata has to know its tables
+from app.db import webhooks  # noqa: F401 - its tables belong to the metadata
 from app.db.engine import async_url
 from app.db.models import Base
 
