@@ -20,6 +20,7 @@ from app.db.embedded import embedded_postgresql
 from app.db.engine import create_engine
 from app.db.migrate import migrate as apply_migrations
 from app.db.migrate import newest_revision
+from app.http_protocol import HttpProtocol
 from app.schema.schema import build_schema, sdl
 from app.server import verifier_of
 from app.site_import import ImportRefused, ImportResult, import_document, import_sites
@@ -109,6 +110,7 @@ def serve(
             port=settings.port,
             workers=workers,
             loop="auto" if sys.platform == "win32" else "uvloop",
+            http=HttpProtocol,
             server_header=False,
             log_level="warning",
         )
