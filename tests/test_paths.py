@@ -1,0 +1,243 @@
+"""Whatever way leads to a row: what the policy hides does not appear, and what it shows is there.
+
+The ways are made by walking the schema; what may appear is decided row by row, by the policy's decision in Python.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import pytest
+from graphql import (
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLUnionType,
+    get_named_type,
+    is_required_argument,
+)
+from httpx2 import ASGITransport, AsyncClient
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.actor import ANONYMOUS, Actor
+from app.config import Settings
+from app.db.models import AccessRequest, Contact, Membership, Site
+from app.identity import standings_of
+from app.policy import SEEING, Action, allows
+from app.query.ids import write_id
+from app.rules import AccessRequestState, ContactType, DenialReason
+from app.schema.schema import build_schema
+from app.server import create_app
+from tests.world import VIEW, Person, Place, World, ago
+
+HOPS = 3
+"""Relations that are followed from a root, which is more than it takes to come back to the same row."""
+KINDS = {"site": Site, "membership": Membership, "access_request": AccessRequest, "contact": Contact}
+HIDDEN = {
+    "details": Action.SEE_CONTACT_DETAILS,
+    "expiresAt": Action.SEE_USERS,
+    "decidedBy": Action.SEE_USERS,
+}
+"""Fields that are null for some of those who see the row, with the right that shows them."""
+SCHEMA = build_schema()
+WHO = (
+    "primary", "manage_access=UPDATE", "manage_access=VIEW", "no levels", "user", "ended", "requester",
+    "other primary", "contact_updates=UPDATE", "contact_updates=VIEW", "stranger", "anonymous",
+)  # fmt: skip
+
+
+def selection(kind: Any, hops: int) -> str:
+    """Everything below a type that is or leads to something with an id, and the fields that may be hidden."""
+    if isinstance(kind, GraphQLInterfaceType | GraphQLUnionType):
+        parts = (f"... on {one.name} {selection(one, hops)}" for one in SCHEMA.get_possible_types(kind))
+        return f"{{ __typename {' '.join(parts)} }}"
+    return f"{{ {' '.join(_fields(kind, hops))} }}"
+
+
+def _fields(kind: GraphQLObjectType, hops: int) -> Iterator[str]:
+    steps = 0 if kind.name.endswith(("Connection", "Edge")) else 1
+    for name, declared in kind.fields.items():
+        below = get_named_type(declared.type)
+        if name in ("id", "expiresAt", "totalCount"):
+            yield name
+        elif name == "details":
+            yield "details { phone }"
+        elif isinstance(below, GraphQLObjectType) and hops >= steps and leads_to_things(below):
+            yield f"{name}{_arguments(declared)} {selection(below, hops - steps)}"
+
+
+def leads_to_things(kind: GraphQLObjectType, seen: frozenset[str] = frozenset()) -> bool:
+    """Whether anything with an id can be reached."""
+    below = (get_named_type(one.type) for one in kind.fields.values())
+    return "id" in kind.fields or any(
+        leads_to_things(one, seen | {kind.name})
+        for one in below
+        if isinstance(one, GraphQLObjectType) and one.name not in seen | {kind.name}
+    )
+
+
+def _arguments(declared: GraphQLField) -> str:
+    if "first" in declared.args:
+        return "(first: 8)"
+    required = [name for name, one in declared.args.items() if is_required_argument(one)]
+    return f"({', '.join(f'{name}: BILLING' for name in required)})" if required else ""
+
+
+def test_every_type_with_an_id_is_reached_in_several_ways() -> None:
+    page = selection(SCHEMA.get_type("Site"), HOPS)
+    for way in ("memberships", "accessRequests", "contacts", "contactFor", "viewerMembership", "decidedBy"):
+        assert page.count(way) > 1
+    assert page.count("site {") > 5
+    assert {"id"} == set(SCHEMA.type_map["Node"].fields)  # type: ignore[attr-defined]
+
+
+@dataclass
+class Scene:
+    """Two sites with somebody of every kind, and what is in the database."""
+
+    places: list[Place]
+    people: dict[str, Person | None]
+    rows: dict[str, Any] = field(default_factory=dict)
+
+    async def load(self, world: World) -> None:
+        """Read all rows of the two sites."""
+        sites = [place.site_id for place in self.places]
+        for kind, model in KINDS.items():
+            for row in await world.rows(model, model.site_id.in_(sites)):
+                self.rows[write_id(kind, row.id)] = row
+
+    def visible(self, actor: Actor) -> set[str]:
+        """The ids of what exists for a caller."""
+        found = {id for id, row in self.rows.items() if allows(actor, SEEING[type(row)], row)}
+        return found | {write_id("user", key) for key in self._people(actor)}
+
+    def _people(self, actor: Actor) -> Iterator[UUID]:
+        if actor.user_id:
+            yield actor.user_id
+        for row in self.rows.values():
+            if isinstance(row, Membership | AccessRequest) and allows(actor, Action.SEE_USERS, row):
+                yield row.user_id
+                if isinstance(row, AccessRequest) and row.decided_by_id:
+                    yield row.decided_by_id
+
+    def everything(self) -> list[str]:
+        """Every id, of people as well."""
+        people = {write_id("user", row.user_id) for row in self.rows.values() if hasattr(row, "user_id")}
+        return [*self.rows, *sorted(people)]
+
+    def check(self, actor: Actor, data: Any) -> set[str]:
+        """The ids in an answer; fails when there is one, or a field of one, that must be hidden."""
+        found = dict(things(data))
+        assert set(found) <= self.visible(actor)
+        for id, values in found.items():
+            for name in HIDDEN.keys() & values.keys():
+                if values[name] is not None:
+                    assert allows(actor, HIDDEN[name], self.rows[id]), (id, name)
+        return set(found)
+
+
+def things(data: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Everything with an id in an answer. Fails when a list says it has more or less than it shows."""
+    if isinstance(data, list):
+        for item in data:
+            yield from things(item)
+    if isinstance(data, dict):
+        if "id" in data:
+            yield data["id"], data
+        if "totalCount" in data:
+            assert data["totalCount"] == len(data["nodes"]) == len(data["edges"])
+        for value in data.values():
+            yield from things(value)
+
+
+@pytest.fixture(scope="module")
+async def scene(world: World) -> Scene:
+    """Somebody of every kind at the first site, some of whom are somebody else at the second."""
+    place, other = await world.site(), await world.site()
+    people: dict[str, Person | None] = {
+        "other primary": other.primary,
+        **{who: await world.caller(place, who) for who in WHO if who in ("primary", "user", "ended")},
+        **{who: await world.caller(place, who) for who in WHO if who.startswith("manage_access")},
+        "no levels": (await world.secondary(place))[0],
+        **{who: await world.caller(other, who) for who in WHO if who.startswith("contact_updates")},
+        "stranger": await world.person("stranger"),
+        "anonymous": None,
+    }
+    await world.secondary(other, person=people["user"], manage_access=VIEW, contact_updates=VIEW)
+    await world.member(other, person=people["manage_access=UPDATE"])
+    for where, soon in ((place, ago(days=-1)), (other, None)):
+        await world.contact(where, [ContactType.SITE_TECHNICAL])
+        people["requester"], _ = await world.request(where, people.get("requester"), expires_at=soon)
+        await world.request(
+            where,
+            decided_by_id=where.primary.user_id,
+            state=AccessRequestState.DENIED,
+            denial_reason=DenialReason.UNKNOWN_REQUESTER,
+            closed_at=ago(days=1),
+            expires_at=ago(hours=1),
+        )
+    found = Scene([place, other], people)
+    await found.load(world)
+    return found
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["engine", "interpreter"])
+async def reader(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[AsyncClient]:
+    """The service, with the engine on and off."""
+    application = create_app(settings.model_copy(update={"read_engine": request.param}))
+    async with (
+        application.router.lifespan_context(application),
+        AsyncClient(transport=ASGITransport(app=application), base_url="http://test") as client,
+    ):
+        yield client
+
+
+async def actor_of(database: AsyncEngine, person: Person | None) -> Actor:
+    """Somebody with what they are at this moment."""
+    if person is None or person.user_id is None:
+        return ANONYMOUS
+    async with database.connect() as connection:
+        return Actor(person.user_id, "", standings=await standings_of(connection, person.user_id))
+
+
+async def ask(client: AsyncClient, person: Person | None, document: str, **variables: Any) -> Any:
+    """The data of a call; anonymous callers may get errors, and nothing else."""
+    headers = {"Authorization": f"Bearer {person.token}"} if person else {}
+    body = {"query": document, "variables": variables}
+    answer = (await client.post("/graphql", json=body, headers=headers)).json()
+    assert person is None or "errors" not in answer, answer
+    return answer.get("data")
+
+
+ROOTS = f"""query($id: ID!, $number: String!) {{
+  byId: site(id: $id) {selection(SCHEMA.get_type("Site"), HOPS)}
+  byNumber: site(number: $number) {{ ...Whole }}
+  viewer {selection(SCHEMA.get_type("Viewer"), HOPS)}
+}}
+fragment Whole on Site {selection(SCHEMA.get_type("Site"), HOPS)}"""
+NODE = f"""query($id: ID!) {{
+  one: node(id: $id) {{ __typename id ... on Node {{ id }} ...All }}
+  two: node(id: $id) {{ ...All }}
+}}
+fragment All on Node {selection(SCHEMA.get_type("Node"), HOPS - 1)}"""
+DIRECT = "query($ids: [ID!]!) { nodes(ids: $ids) { __typename id ... on Contact { details { phone } } } }"
+
+
+@pytest.mark.parametrize("who", WHO)
+async def test_nothing_hidden_appears_and_nothing_visible_is_missing(
+    scene: Scene, reader: AsyncClient, database: AsyncEngine, who: str
+) -> None:
+    person = scene.people[who]
+    actor = await actor_of(database, person)
+    everything = scene.everything()
+    data = await ask(reader, person, DIRECT, ids=everything)
+    assert scene.check(actor, data) == scene.visible(actor) & set(everything)
+    for contact in (row for row in (data or {}).get("nodes", []) if row and "details" in row):
+        allowed = allows(actor, Action.SEE_CONTACT_DETAILS, scene.rows[contact["id"]])
+        assert (contact["details"] is not None) is allowed
+    for place in scene.places:
+        seen = scene.check(actor, await ask(reader, person, ROOTS, id=place.id, number=place.number))
+        assert (place.id in seen) is (place.id in scene.visible(actor))
+    for id in everything:
+        scene.check(actor, await ask(reader, person, NODE, id=id))
