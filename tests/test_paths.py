@@ -3,7 +3,7 @@
 The ways are made by walking the schema; what may appear is decided row by row, by the policy's decision in Python.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -23,12 +23,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.actor import ANONYMOUS, Actor
 from app.config import Settings
 from app.db.models import AccessRequest, Contact, Membership, Site
+from app.db.pool import Pool
 from app.identity import standings_of
 from app.policy import SEEING, Action, allows
 from app.query.ids import write_id
 from app.rules import AccessRequestState, ContactType, DenialReason
 from app.schema.schema import build_schema
 from app.server import create_app
+from tests.test_reads import statements
 from tests.world import CONTACT, VIEW, Person, Place, World, ago
 
 HOPS = 3
@@ -283,3 +285,58 @@ async def test_nothing_hidden_appears_in_an_answer_to_a_mutation_or_a_preview(
             scene.check(actor, found)
             may_add = allows(actor, Action.ADD_USER, scene.rows[place.id])
             assert (found["addUserPreview"] is not None) is may_add
+
+
+LISTS = f"""query($id: ID!, $ids: [ID!]!) {{
+  site(id: $id) {selection(SCHEMA.get_type("Site"), HOPS)}
+  viewer {selection(SCHEMA.get_type("Viewer"), HOPS)}
+  nodes(ids: $ids) {selection(SCHEMA.get_type("Node"), 1)}
+}}"""
+
+
+async def site_with(world: World, rows: int) -> tuple[Place, list[str]]:
+    """A site with so many rows in each of its lists, and in those of its primary contact; and ids of some."""
+    place = await world.site()
+    ids = [place.id, place.primary.id]
+    for _ in range(rows):
+        _, membership = await world.member(place)
+        _, request = await world.request(place)
+        ids += [membership, request, await world.contact(place, [ContactType.SITE_TECHNICAL])]
+        await world.request(
+            place,
+            decided_by_id=place.primary.user_id,
+            state=AccessRequestState.DENIED,
+            denial_reason=DenialReason.UNKNOWN_REQUESTER,
+            closed_at=ago(days=1),
+        )
+        other = await world.site()
+        await world.member(other, person=place.primary)
+        await world.request(other, person=place.primary)
+    return place, ids
+
+
+async def test_the_number_of_statements_does_not_depend_on_the_number_of_rows_in_any_list(
+    world: World, reader: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[str] = []
+    row = Pool.row
+
+    async def noting(pool: Pool, sql: str, values: Sequence[Any]) -> Any:
+        compiled.append(sql)
+        return await row(pool, sql, values)
+
+    monkeypatch.setattr(Pool, "row", noting)
+    counts = []
+    for rows in (1, 2):
+        place, ids = await site_with(world, rows)
+        # The first call signs in, with statements of its own.
+        await ask(reader, place.primary, "{ viewer { user { id } } }")
+        compiled.clear()
+        with statements() as interpreted:
+            data = await ask(reader, place.primary, LISTS, id=place.id, ids=ids)
+        assert data["site"]["memberships"]["totalCount"] == 1 + rows
+        assert data["viewer"]["accessRequests"]["totalCount"] == rows
+        assert len(data["nodes"]) == 2 + 3 * rows
+        counts.append((len(compiled), len(interpreted)))
+    assert counts[0] == counts[1]
+    assert sum(counts[0]) > 1
