@@ -16,6 +16,7 @@ from app import demo, development, doctor
 from app.config import Misconfigured, Settings
 from app.db.migrate import migrate as apply_migrations
 from app.db.migrate import newest_revision
+from app.http_protocol import HttpProtocol
 from app.operating import settings_with_database, with_engine
 from app.schema.schema import build_schema, sdl
 from app.server import verifier_of
@@ -81,6 +82,7 @@ def serve(
             port=settings.port,
             workers=workers,
             loop="auto" if sys.platform == "win32" else "uvloop",
+            http=HttpProtocol,
             server_header=False,
             log_level="warning",
         )

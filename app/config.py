@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     oidc_claim_last_name: str = Field("family_name", description="Claim that holds the last name.")
     page_size_limit: int = Field(100, ge=1, le=500, description="Most rows a client may ask for in one page.")
     request_size_limit: int = Field(100_000, ge=1_000, description="Largest request body, in bytes.")
+    request_timeout: float = Field(
+        30.0, gt=0, description="Seconds a client has to send a request, headers and body together."
+    )
     read_engine: bool = Field(
         True,
         description="Answer queries by one compiled SQL statement; otherwise all run through graphql-core.",

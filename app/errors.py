@@ -61,6 +61,10 @@ class Code(Enum):
     CALENDAR_SUBSCRIPTION_LIMIT = message(
         "You have your {limit} calendar subscriptions. Revoke one of them first."
     )
+    IDEMPOTENCY_KEY_REUSED = message(
+        "This key was used with another mutation or input. Use a new key for every new act."
+    )
+    STALE_VERSION = message("Somebody changed this since you read it. Look at it again and repeat.")
     INVALID_URL = message("This is not a web address that something can be sent to.")
     HTTPS_REQUIRED = message("Webhooks are sent over HTTPS only.")
     CREDENTIALS_IN_URL = message("Leave user name and password out of the address.")

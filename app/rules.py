@@ -6,6 +6,7 @@ Every check yields the faults it finds, so that a form is refused once with all 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from app.errors import Code, Fault, message
 
@@ -16,6 +17,7 @@ EMAIL_LENGTH = 254
 IBM_ID_LENGTH = 254
 NUMBER_LENGTH = 30
 JUSTIFICATION_LENGTH = 2000
+IDEMPOTENCY_KEY_LENGTH = 100
 BATCH_LIMIT = 100
 """How many things one input may name."""
 CALENDAR_SUBSCRIPTIONS = 20
@@ -231,6 +233,16 @@ Levels = Mapping[str, Level]
 def no_levels() -> dict[str, Level]:
     """The levels of a member nobody has given anything."""
     return {name: next(iter(privilege.levels)) for name, privilege in PRIVILEGES.items()}
+
+
+def check_version(read: int | None, present: int, **about: Any) -> Iterator[Fault]:
+    """Whoever names the version they have read does not overwrite what others wrote since.
+
+    `about` is what has the version, as a parameter such as ``membership_id``.
+    """
+    if read is not None and read != present:
+        parameters = {"current_version": present, **about}
+        yield Fault(code=Code.STALE_VERSION, path=("expectedVersion",), parameters=parameters)
 
 
 def check_role(role: Role) -> Iterator[Fault]:

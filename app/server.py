@@ -4,6 +4,7 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,7 +22,8 @@ from app.config import Misconfigured, Settings
 from app.db.engine import create_engine
 from app.db.pool import Pool
 from app.endpoint import Endpoint, masked
-from app.http_response import ALWAYS, PROFILES
+from app.http_protocol import MANNER, TIMEOUT
+from app.http_response import ALWAYS, PROFILES, manner
 from app.log import configure_logging
 from app.query.run import Engine
 from app.schema.schema import build_schema
@@ -48,6 +50,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         raise Misconfigured("DATABASE_URL is not set; account-management serve starts an embedded PostgreSQL")
     url = settings.database_url.get_secret_value()
     database, pool, schema = create_engine(url, settings), Pool(url, settings), build_schema()
+    profile = PROFILES[settings.http_profile]
     endpoint = Endpoint(
         schema=schema,
         database=database,
@@ -57,18 +60,18 @@ def create_app(settings: Settings | None = None) -> Starlette:
         size_limit=settings.request_size_limit,
         page_limit=settings.page_size_limit,
         public_url=settings.base_url,
-        profile=PROFILES[settings.http_profile],
+        profile=profile,
         private_webhooks=settings.webhook_private_addresses,
     )
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
         # What lives as long as the process need not be looked at by every collection.
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 100)
         async with sending_webhooks(settings, database):
-            yield
+            yield {TIMEOUT: settings.request_timeout, MANNER: manner(profile, profile.default)}
         await pool.close()
         await database.dispose()
 

@@ -15,6 +15,7 @@ from graphql import (
     ObjectTypeDefinitionNode,
     OperationDefinitionNode,
     OperationType,
+    SelectionSetNode,
     StringValueNode,
     Visitor,
     parse,
@@ -124,6 +125,10 @@ class Sensible(Visitor):
         if node.name.value == "site" and node.arguments:
             return replace(node, arguments=(argument("id", StringValueNode(value=self.site_id)),))
         return None
+
+    def leave_selection_set(self, node: SelectionSetNode, *_: Any) -> SelectionSetNode:
+        """Ask for the type of everything, as clients with a cache do."""
+        return replace(node, selections=(*node.selections, FieldNode(name=NameNode(value="__typename"))))
 
     def _page(self, node: FieldNode) -> list[ArgumentNode]:
         kept = [part for part in node.arguments if part.name.value in ("filter", "orderBy")]

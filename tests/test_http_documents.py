@@ -197,14 +197,14 @@ async def test_no_text_of_any_kind_breaks_a_mutation_or_a_read(world: World, val
 
 
 def test_a_document_is_parsed_and_validated_once() -> None:
-    documents = Documents(build_schema("type Query { a: Int }"), most=2, most_characters=20)
+    documents = Documents(build_schema("type Query { a: Int }"), most=2, most_tokens=20)
     first = documents.prepare("{ a }")
     assert documents.prepare("{ a }") is first
     assert documents.prepare("{ a  }") is not first
 
 
 def test_as_many_documents_are_kept_as_there_is_room_for_and_the_last_used_ones() -> None:
-    documents = Documents(build_schema("type Query { a: Int }"), most=2, most_characters=100)
+    documents = Documents(build_schema("type Query { a: Int }"), most=2, most_tokens=100)
     first, second = documents.prepare("{ a }"), documents.prepare("{ b: a }")
     assert documents.prepare("{ a }") is first
     documents.prepare("{ c: a }")
@@ -214,14 +214,25 @@ def test_as_many_documents_are_kept_as_there_is_room_for_and_the_last_used_ones(
 
 
 def test_many_small_documents_or_few_large_ones_are_kept_and_none_that_is_too_large() -> None:
-    documents = Documents(build_schema("type Query { a: Int }"), most=100, most_characters=100)
+    documents = Documents(build_schema("type Query { a: Int }"), most=100, most_tokens=60)
     for number in range(100):
-        documents.prepare(f"{{ a{number}: a }} #{'x' * 20}")
-    assert len(documents) == 100 // len(f"{{ a99: a }} #{'x' * 20}")
+        documents.prepare(f"{{ a{number}: a a a }}")
+    small = len(documents)
+    assert 5 <= small <= 12
+    for number in range(100):
+        documents.prepare(f"{{ a{number}: a {'a ' * 20} }}")
+    assert 1 <= len(documents) < small
     last = documents.prepare("{ last: a }")
-    large = "{ a } #" + "x" * 100
-    assert documents.prepare(large) is not documents.prepare(large)
+    for large in ("{" + "a: a " * 24 + "}", "{ a } #" + "x" * 10_000):
+        assert documents.prepare(large) is not documents.prepare(large)
     assert documents.prepare("{ last: a }") is last
+
+
+def test_a_kept_document_knows_its_places_and_no_tokens() -> None:
+    place = Documents(build_schema("type Query { a: Int }")).prepare("{ a }").definitions[0].loc
+    assert place is not None
+    assert (place.start, place.end, place.source.body) == (0, 5, "{ a }")
+    assert place.start_token.next is place.end_token.prev is None
 
 
 @pytest.mark.parametrize("query", ["{", "{ b }", "{ " * 30 + "a" + " }" * 30])

@@ -72,6 +72,11 @@ def new_id() -> Mapped[UUID]:
     return mapped_column(primary_key=True, default=uuid7)
 
 
+def version() -> Mapped[int]:
+    """How often the row was written; a trigger counts."""
+    return mapped_column(server_default=sa.text("1"))
+
+
 def created() -> Mapped[datetime]:
     """When the row was written."""
     return mapped_column(server_default=sa.func.now())
@@ -179,6 +184,7 @@ class Membership(Base):
     justification: Mapped[str | None]
     ends_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = created()
+    version: Mapped[int] = version()
 
     @hybrid_property
     def active(self) -> bool:
@@ -238,6 +244,7 @@ class Contact(Base):
     country: Mapped[str]
     types: Mapped[list[ContactType]]
     created_at: Mapped[datetime] = created()
+    version: Mapped[int] = version()
 
     __table_args__ = (
         sa.Index(

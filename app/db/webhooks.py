@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db.models import Base, created, new_id
+from app.db.models import Base, created, new_id, version
 from app.rules import Event, snake
 from app.webhook_rules import (
     WEBHOOK_SLOTS,
@@ -50,6 +50,7 @@ class Webhook(Base):
     failing_since: Mapped[datetime | None]
     created_by_id: Mapped[UUID] = mapped_column(sa.ForeignKey("user.id"))
     created_at: Mapped[datetime] = created()
+    version: Mapped[int] = version()
 
     @property
     def name(self) -> str:

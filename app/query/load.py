@@ -121,6 +121,8 @@ class Reader:
                 values: Mapping[Any, Any] = {key: counts.get(key, 0) for key in slices}
             elif below.name == "pageInfo":
                 values = {key: keyed(below.shape, cut.info()) for key, cut in slices.items()}
+            elif below.name == "__typename":
+                values = dict.fromkeys(slices, selected.shape.type.name)
             else:
                 values = await self._nodes(below, connection, slices)
             for key, value in values.items():
@@ -189,7 +191,12 @@ class Reader:
     async def _edges(
         self, shape: Shape, rows: list[Row], slices: Mapping[Any, Slice], model: type[Base]
     ) -> list[dict[Any, Any]]:
-        edges = [keyed(shape, {"cursor": cursor}) for cut in slices.values() for cursor in cut.cursors()]
+        name = shape.type.name
+        edges = [
+            keyed(shape, {"cursor": cursor, "__typename": name})
+            for cut in slices.values()
+            for cursor in cut.cursors()
+        ]
         for node in shape.named("node"):
             for edge, value in zip(edges, await self.complete(node.shape, rows, model), strict=True):
                 edge[node.key] = value

@@ -17,6 +17,7 @@ from app.rules import (
     Event,
     check_levels,
     check_role,
+    check_version,
 )
 from app.schema.inputs import (
     AddUserInput,
@@ -71,6 +72,7 @@ async def update(tx: Transaction, input: UpdateMembershipInput) -> dict[str, Any
     role = input.role or membership.role
     wanted = levels_of(membership) | levels(input.privileges)
     faults = [
+        *check_version(input.expected_version, membership.version, membership_id=membership.id),
         *check_role(role),
         *check_levels(role, wanted),
         *check_optional_justification(input.justification, "justification"),

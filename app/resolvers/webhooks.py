@@ -15,7 +15,7 @@ from app.errors import Code, Fault, UserError, refuse
 from app.history import values_of
 from app.policy import Action
 from app.query.ids import write_id
-from app.rules import TEXT_LENGTH, Event
+from app.rules import TEXT_LENGTH, Event, check_version
 from app.schema.webhook_inputs import (
     CreateWebhookInput,
     DeleteWebhookInput,
@@ -59,7 +59,7 @@ async def create(tx: Transaction, input: CreateWebhookInput) -> dict[str, Any]:
 async def update(tx: Transaction, input: UpdateWebhookInput) -> dict[str, Any]:
     """Change a webhook; what is left out stays as it is."""
     webhook = await tx.fetch(Webhook, input.webhook_id, MANAGE, "webhookId")
-    _check(tx, input)
+    _check(tx, input, *check_version(input.expected_version, webhook.version, webhook_id=webhook.id))
     before = values_of(webhook)
     if input.url is not None:
         webhook.url = normal_url(input.url)
@@ -123,8 +123,8 @@ async def redeliver(tx: Transaction, input: RedeliverWebhookInput) -> dict[str, 
     return {"delivery_id": delivery.id}
 
 
-def _check(tx: Transaction, input: CreateWebhookInput | UpdateWebhookInput) -> None:
-    faults = list(_faults(tx, input))
+def _check(tx: Transaction, input: CreateWebhookInput | UpdateWebhookInput, *found: Fault) -> None:
+    faults = [*found, *_faults(tx, input)]
     if faults:
         raise UserError(*faults)
 

@@ -146,6 +146,8 @@ chosen_topics = sa.func.coalesce(
     sa.cast(sa.literal_column("'{}'"), ENotificationPreference.topics.type),
 )
 """Of what a person wants to be told by eNotification."""
+chosen_version = sa.func.coalesce(_preference(ENotificationPreference.version), 0)
+"""How often a person has set their eNotifications."""
 remaining_seats = SECONDARY_CONTACT_SEATS - (
     sa.select(sa.func.count(Membership.seat))
     .where(Membership.site_id == Site.id, Membership.seat.is_not(None))

@@ -26,7 +26,7 @@ from app.schema.arguments import (
     WithType,
 )
 from app.schema.enums import AccessRequestState, ContactType, DenialReason, Language, Role
-from app.schema.lists import Connection, Node
+from app.schema.lists import VERSION, Connection, Node
 from app.schema.preferences import ENotifications
 from app.schema.privileges import PrivilegeSet, RequestedPrivileges
 from app.webhook_rules import WEBHOOK_SLOTS
@@ -110,6 +110,7 @@ class Membership(Node):
         "Whether access has not ended. An ended membership keeps its seat until it is removed.",
     )
     created_at: datetime = reads(Column(m.Membership.created_at), "When access was given.")
+    version: int = reads(Column(m.Membership.version), VERSION)
     user: User | None = reads(
         Relation(m.User, on="id", local="user_id", follows=Action.SEE_MEMBERSHIP), "Who has access."
     )
@@ -183,6 +184,7 @@ class Contact(Node):
     last_name: str = reads(Column(m.Contact.last_name), "Last name.")
     email: str = reads(Column(m.Contact.email), "E-mail address; independent of eNotifications.")
     types: list[ContactType] = reads(Column(m.Contact.types), "What the person is contact for.")
+    version: int = reads(Column(m.Contact.version), VERSION)
     details: ContactDetails | None = reads(
         Group(needs=Action.SEE_CONTACT_DETAILS),
         "Telephone and postal address; null for who may see the overview only.",

@@ -5,11 +5,11 @@ from typing import Annotated
 import strawberry
 
 from app.schema.enums import Event, OrderDirection, WebhookDeliveryOrderField, WebhookDeliveryState
-from app.schema.inputs import described
+from app.schema.inputs import MutationInput, described, version_read
 
 
 @strawberry.input(description="Has a partner tool told of what happens at a site.")
-class CreateWebhookInput:
+class CreateWebhookInput(MutationInput):
     """Creates a webhook."""
 
     site_id: strawberry.ID = described("The site.")
@@ -22,7 +22,7 @@ class CreateWebhookInput:
 
 
 @strawberry.input(description="Changes a webhook; what is left out stays as it is.")
-class UpdateWebhookInput:
+class UpdateWebhookInput(MutationInput):
     """Updates a webhook."""
 
     webhook_id: strawberry.ID = described("The webhook.")
@@ -35,31 +35,32 @@ class UpdateWebhookInput:
         "Whether to send. Making it active sends what has waited, and forgets why it was disabled.",
         default=None,
     )
+    expected_version: int | None = version_read()
 
 
 @strawberry.input(description="Deletes a webhook.")
-class DeleteWebhookInput:
+class DeleteWebhookInput(MutationInput):
     """Deletes a webhook."""
 
     webhook_id: strawberry.ID = described("The webhook.")
 
 
 @strawberry.input(description="Gives a webhook a new secret.")
-class RotateWebhookSecretInput:
+class RotateWebhookSecretInput(MutationInput):
     """Rotates the secret."""
 
     webhook_id: strawberry.ID = described("The webhook.")
 
 
 @strawberry.input(description="Sends a webhook the event ping.")
-class PingWebhookInput:
+class PingWebhookInput(MutationInput):
     """Pings a webhook."""
 
     webhook_id: strawberry.ID = described("The webhook; it must be active.")
 
 
 @strawberry.input(description="Sends a delivery again.")
-class RedeliverWebhookInput:
+class RedeliverWebhookInput(MutationInput):
     """Sends a delivery again."""
 
     delivery_id: strawberry.ID = described("The delivery; its webhook must be active.")

@@ -12,7 +12,7 @@ from app.query.declare import Column, Paged, Relation, reads
 from app.schema import filters
 from app.schema.arguments import After, Before, First, Last
 from app.schema.enums import Event, WebhookDeliveryState, WebhookDisabledReason, WebhookFailure
-from app.schema.lists import Connection, Node
+from app.schema.lists import VERSION, Connection, Node
 from app.schema.types import User
 from app.schema.webhook_inputs import DeliveriesBy, WhichDeliveries
 
@@ -83,6 +83,7 @@ class Webhook(Node):
     former_secret_ends_at: datetime | None = reads(
         Column(former_secret_ends_at), "Until when the secret before this one signs as well."
     )
+    version: int = reads(Column(w.Webhook.version), VERSION)
     created_at: datetime = reads(Column(w.Webhook.created_at), "When it was created.")
     created_by: User | None = reads(
         Relation(m.User, on="id", local="created_by_id", follows=Action.MANAGE_WEBHOOKS), "Who created it."

@@ -11,6 +11,7 @@ from app.errors import Fault, UserError
 from app.language import translate
 from app.policy import Action, allowed
 from app.query.rows import TYPE
+from app.repeats import once
 from app.schema import payloads
 
 Act = Callable[[Transaction, Any], Awaitable[dict[str, Any]]]
@@ -22,12 +23,18 @@ def mutation(description: str, action: Action) -> Any:
 
 
 async def write(info: Info, act: Act, input: Any) -> Any:
-    """Do it in one transaction, then read the payload back; or answer with why it was refused."""
+    """Do it in one transaction, then read the payload back; or answer with why it was refused.
+
+    What shall only be checked is answered from within the transaction, which is then taken back.
+    """
     context: Context = info.context
     answer = context.answering(info._raw_info)
     try:
-        async with context.transaction() as transaction:
-            values: dict[str, Any] = {"errors": []} | await act(transaction, input)
+        async with context.transaction(keep=not input.validate_only) as tx:
+            values: dict[str, Any] = {"errors": []} | await once(tx, info.field_name, act, input)
+            if input.validate_only:
+                await tx.check_all()
+                return await answer.complete(values, tx)
     except UserError as error:
         values = {"errors": [_described(fault, context) for fault in error.faults]}
     return await answer.complete(values)
