@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.actor import Actor, Standing
 from app.db.models import AccessRequest, Base, Contact, Membership, Site, User
+from app.db.outbox import Message
 from app.errors import message
 from app.rules import Level, Role, UpdateLevel
 
@@ -40,6 +41,7 @@ class Action(Enum):
     LEAVE_SITE = auto()
     NOMINATE_PRIMARY_CONTACT = auto()
     MANAGE_API_TOKENS = auto()
+    SEE_MESSAGES = auto()
 
 
 class Subject(Protocol):
@@ -132,6 +134,7 @@ RULES: dict[Action, tuple[Line, ...]] = {
     Action.LEAVE_SITE: ((SECONDARY,), (USER,)),
     Action.NOMINATE_PRIMARY_CONTACT: ((PRIMARY,),),
     Action.MANAGE_API_TOKENS: ((PRIMARY,), (ACCESS_MANAGER,)),
+    Action.SEE_MESSAGES: ((PRIMARY,), (ACCESS_MANAGER,)),
 }
 
 SEEING: dict[type[Base], Action] = {
@@ -139,6 +142,7 @@ SEEING: dict[type[Base], Action] = {
     Contact: Action.SEE_CONTACTS,
     Membership: Action.SEE_MEMBERSHIP,
     AccessRequest: Action.SEE_ACCESS_REQUEST,
+    Message: Action.SEE_MESSAGES,
 }
 """The action that seeing a row of a table is. What one may not see does not exist."""
 
@@ -196,7 +200,10 @@ def seen(actor: Caller, table: Any) -> sa.ColumnElement[bool]:
 
 
 def _seen_users(actor: Caller) -> sa.ColumnElement[bool]:
-    """Oneself, and the people who appear in what one may see of a site: its users, requesters, deciders."""
+    """Oneself, and the people who appear in what one may see of a site.
+
+    These are its users, requesters, deciders, and those who were written to about it.
+    """
     appearances = (
         sa.select(column).where(visible(actor, Action.SEE_USERS, table)).correlate(None)
         for column, table in (
@@ -205,7 +212,15 @@ def _seen_users(actor: Caller) -> sa.ColumnElement[bool]:
             (AccessRequest.decided_by_id, AccessRequest),
         )
     )
-    return sa.or_(User.id == actor.user_id, *(User.id.in_(appearance) for appearance in appearances))
+    # Messages are many: they are looked for by person, when a person appears nowhere else.
+    written_to = sa.exists().where(
+        Message.recipient_id == User.id, visible(actor, Action.SEE_MESSAGES, Message)
+    )
+    return sa.or_(
+        User.id == actor.user_id,
+        *(User.id.in_(appearance) for appearance in appearances),
+        written_to.correlate(User),
+    )
 
 
 def denial(actor: Actor, action: Action, row: Subject, translate: Callable[[str], str] = str) -> str:

@@ -22,6 +22,8 @@ from app.db.pool import Pool
 from app.endpoint import Endpoint, masked
 from app.http_response import ALWAYS, PROFILES
 from app.log import configure_logging
+from app.messages import preview
+from app.messages.worker import working
 from app.query.run import Engine
 from app.schema.schema import build_schema
 from app.tokens import PublishedKeys, Verifier
@@ -63,7 +65,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 100)
-        yield
+        async with working(settings, database):
+            yield
         await pool.close()
         await database.dispose()
 
@@ -72,7 +75,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         _health(database),
     ]
     if settings.development:
-        routes += _explorer(settings)
+        routes += _explorer(settings) + preview.routes()
     handlers = {HTTPException: _http_error, Exception: _unexpected}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
 

@@ -80,6 +80,8 @@ def settings(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Set
         database_pool_timeout=30,
         lock_timeout=30,
         statement_timeout=30,
+        # Tests of messages have workers of their own; to others, a message is what stands in the outbox.
+        message_worker=False,
     )
 
 

@@ -26,12 +26,20 @@ from hypothesis_graphql import queries
 
 from app.config import Settings
 from app.query.run import Engine
-from app.rules import AccessRequestState, ContactType, DenialReason, ViewLevel
+from app.rules import (
+    AccessRequestState,
+    ContactType,
+    DenialReason,
+    Language,
+    MessageFault,
+    MessageState,
+    ViewLevel,
+)
 from app.server import create_app
 from tests.test_reads import LIST, PAGE, busy_site, statements
 from tests.world import UPDATE, Person, Place, World, ago
 
-LISTS = ("memberships", "accessRequests")
+LISTS = ("memberships", "accessRequests", "messages")
 PEOPLE = ("primary", "manager", "viewer", "editor", "user", "requester", "stranger", "ended")
 ORDERS = [
     None,
@@ -68,6 +76,16 @@ async def scene(world: World) -> Scene:
     await world.contact(
         place, [ContactType.SITE_TECHNICAL, ContactType.BILLING], last_name='O\'Neil \\ "Ω" \t🂡'
     )
+    failed = {"fault": MessageFault.RECIPIENT_REFUSED, "last_error": "550 unknown", "attempts": 3}
+    dead = {"state": MessageState.DEAD}
+    await world.message(place, people["user"], **failed, **dead)
+    await world.message(
+        place,
+        await world.person("removed"),
+        state=MessageState.SENT,
+        sent_at=ago(days=1),
+    )
+    await world.message(place, people["requester"], language=Language.FR)
     other, _ = await busy_site(world)
     await world.secondary(other, person=people["user"], manage_access=UPDATE)
     return place, people
@@ -208,7 +226,8 @@ NODES = """query($ids: [ID!]!, $id: ID!) { one: node(id: $id) { __typename id } 
   ... on Site { name memberships(first: 2) { totalCount nodes { user { email } } } }
   ... on Membership { user { email } site { name } privileges { reporting } }
   ... on AccessRequest { requester { email } site { name } }
-  ... on Contact { email details { phone } site { accessRequests { totalCount } } } ... on User { email } } }"""
+  ... on Contact { email details { phone } site { accessRequests { totalCount } } } ... on User { email }
+  ... on Message { kind lastError recipient { email hasSignedIn } } } }"""
 
 
 @pytest.mark.parametrize("who", PEOPLE)
@@ -221,8 +240,12 @@ async def test_things_are_found_by_id_the_same_both_ways(
     _, membership_id = await world.member(place)
     _, request_id = await world.request(place)
     contact_id = await world.contact(place, [ContactType.BILLING])
+    removed = await world.person("removed")
+    message_id = await world.message(place, removed)
     ids = [
         people["user"].id,
+        message_id,
+        removed.id,
         contact_id,
         "nonsense",
         request_id,

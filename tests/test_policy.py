@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.actor import ANONYMOUS, Actor, Standing
 from app.context import Context
 from app.db.models import AccessRequest, Contact, Membership, Site, User
+from app.db.outbox import Message
 from app.errors import RequestError, UserError
 from app.identity import standings_of
 from app.policy import Action, allowed, allows, denial, seen, visible
@@ -41,6 +42,7 @@ REQUEST_HIGHER_LEVEL     | -               | none    | all  | all  | all    | al
 LEAVE_SITE               | -               | none    | all  | all  | all    | all  | none
 NOMINATE_PRIMARY_CONTACT | -               | all     | none | none | none   | none | none
 MANAGE_API_TOKENS        | manage_access   | all     | none | none | all    | none | none
+SEE_MESSAGES             | manage_access   | all     | none | none | all    | none | none
 """
 """The domain page's table, line by line. NONE, VIEW and UPDATE are a secondary contact's level of `by`.
 
@@ -138,6 +140,7 @@ OF_THE_SITE = {
 MODELS: Mapping[type[Any], set[Action]] = {
     Site: OF_THE_SITE,
     Contact: OF_THE_SITE,
+    Message: OF_THE_SITE,
     AccessRequest: set(Action) - {Action.UPDATE_MEMBERSHIP, Action.REMOVE_MEMBERSHIP},
     Membership: set(Action),
 }
@@ -169,6 +172,7 @@ async def landscape(world: World) -> Landscape:
         await world.member(next_place, person=place.primary, ends_at=None if index else ended)
         await add_requests(world, place, [stranger, user, gone, place.primary], next_place.primary.user_id)
         await world.contact(place, [ContactType.BILLING])
+        await world.message(place, await world.person("removed"))
     await add_request_without_site(world, stranger.user_id)
     await add_request_without_site(world, places[0].primary.user_id)
     return await survey(world, [place.site_id for place in places])
@@ -190,7 +194,8 @@ async def add_request_without_site(world: World, requester_id: UUID | None) -> N
 async def survey(world: World, site_ids: list[UUID]) -> Landscape:
     """All rows of these sites and of their people, and all people as actors."""
     rows: dict[type[Any], list[Any]] = {
-        model: await world.rows(model, model.site_id.in_(site_ids)) for model in (Site, Membership, Contact)
+        model: await world.rows(model, model.site_id.in_(site_ids))
+        for model in (Site, Membership, Contact, Message)
     }
     people = {row.user_id for row in rows[Membership]}
     here = AccessRequest.site_id.in_(site_ids)
@@ -199,6 +204,7 @@ async def survey(world: World, site_ids: list[UUID]) -> Landscape:
         AccessRequest, sa.or_(here, AccessRequest.requester_id.in_(asking))
     )
     people |= {row.requester_id for row in rows[AccessRequest]}
+    people |= {row.recipient_id for row in rows[Message]}
     async with world.database.connect() as connection:
         actors = [
             Actor(person, standings=await standings_of(connection, person)) for person in sorted(people)
@@ -253,12 +259,14 @@ async def test_one_sees_oneself_and_the_people_of_sites_whose_users_one_sees(
 
 
 def expected_people(actor: Actor, landscape: Landscape) -> set[UUID]:
-    """The caller, and the users, requesters and deciders of sites where they see these."""
+    """The caller; the users, requesters and deciders of sites where they see these; recipients of messages."""
     seeing = {site_id for site_id, at in actor.standings.items() if cell(Action.SEE_USERS, at) == "all"}
     appearing = {row.user_id for row in landscape.rows[Membership] if row.site_id in seeing}
     for request in landscape.rows[AccessRequest]:
         if request.site_id in seeing:
             appearing |= {request.requester_id, request.decided_by_id}
+    telling = {site_id for site_id, at in actor.standings.items() if cell(Action.SEE_MESSAGES, at) == "all"}
+    appearing |= {row.recipient_id for row in landscape.rows[Message] if row.site_id in telling}
     return ({actor.user_id} | appearing) - {None}
 
 

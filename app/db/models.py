@@ -22,11 +22,16 @@ from app.rules import (
     DenialReason,
     Event,
     Language,
+    MessageFault,
+    MessageKind,
+    MessageState,
     PurchaseAndDownloadLevel,
     Role,
     UpdateLevel,
     ViewLevel,
 )
+
+MONTH: sa.ColumnElement[Any] = sa.literal_column("interval '1 month'", sa.Interval)
 
 
 def _enum(kind: type[Any]) -> sa.Enum:
@@ -39,6 +44,9 @@ STORED_ENUMS = (
     DenialReason,
     Event,
     Language,
+    MessageFault,
+    MessageKind,
+    MessageState,
     PurchaseAndDownloadLevel,
     Role,
     UpdateLevel,
@@ -91,6 +99,8 @@ class Site(Base):
     primary_membership_id: Mapped[UUID]
     primary_role: Mapped[Role] = mapped_column(sa.Computed("'PRIMARY_CONTACT'::role", persisted=True))
     pending_request_days: Mapped[int | None]
+    contacts_reviewed_at: Mapped[datetime | None]
+    contacts_reviewed_by_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("user.id"))
     created_at: Mapped[datetime] = created()
     site_id = synonym("id")
 
@@ -107,6 +117,11 @@ class Site(Base):
         sa.CheckConstraint("number = upper(trim(number)) AND number <> ''", name="number_is_normal"),
         sa.CheckConstraint("pending_request_days > 0", name="pending_request_days_are_positive"),
     )
+
+    @hybrid_property
+    def contacts_review_due_at(self) -> Any:
+        """When the contacts are to be looked through again, in SQL: a month after the last time."""
+        return sa.func.coalesce(self.contacts_reviewed_at, self.created_at) + MONTH
 
 
 class User(Base):
@@ -180,6 +195,7 @@ class Membership(Base):
         ),
         sa.Index(None, "id"),
         sa.Index(None, "user_id", "site_id"),
+        sa.Index(None, "ends_at", postgresql_where=sa.text("ends_at IS NOT NULL")),
         sa.CheckConstraint(
             "(role = 'SECONDARY_CONTACT') = (seat IS NOT NULL)", name="seat_is_for_secondary_contacts"
         ),
@@ -287,6 +303,7 @@ class AccessRequest(Base):
         sa.Index(None, "site_id", "created_at", "id"),
         sa.Index(None, "requester_id", "created_at", "id"),
         sa.Index(None, "decided_by_id"),
+        sa.Index(None, "expires_at", postgresql_where=sa.text("expires_at IS NOT NULL")),
         sa.CheckConstraint("(state = 'PENDING') = (closed_at IS NULL)", name="closed_has_a_date"),
         sa.CheckConstraint(
             "(state IN ('GRANTED', 'DENIED')) = (decided_by_id IS NOT NULL)", name="decision_has_a_decider"

@@ -23,6 +23,7 @@ from app.query.declare import Arguments, Column, Constant, Find, Group, OfCaller
 from app.query.ids import ids_in
 from app.query.jsontext import Pieces, Text, if_allowed, object_of, text_of
 from app.query.plan import Plan, Run, Unplannable, within
+from app.query.words import LANGUAGE
 
 MOMENT = 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'
 """How `datetime.isoformat` writes a moment with microseconds, in PostgreSQL's words."""
@@ -33,7 +34,7 @@ class Compiler:
     """Compiles the roots of one operation. It stands in for the caller whose rights are not known yet."""
 
     arguments: Mapping[int, Mapping[str, Any]]
-    parameters: dict[str, Callable[[Run], Any]] = field(default_factory=dict)
+    parameters: dict[str, Callable[[Run], Any]] = field(default_factory=lambda: {LANGUAGE: _language})
     paged: list[Selected] = field(default_factory=list)
 
     def parameter(self, kind: Any, value_of: Callable[[Run], Any]) -> Any:
@@ -167,6 +168,10 @@ class Compiler:
             values,
             lambda kind, value_of: self.parameter(kind, lambda run: value_of(run.arguments[number])),
         )
+
+
+def _language(run: Run) -> str:
+    return run.language.name
 
 
 def _always(value: Any) -> Callable[[Run], Any]:

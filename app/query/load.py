@@ -21,6 +21,7 @@ from app.query.declare import Arguments, Column, Constant, Find, Group, OfCaller
 from app.query.ids import ids_in, write_id
 from app.query.page import SORT, Page, Slice
 from app.query.rows import PARENT, TYPE, Row, array_of, by_parent, keyed, label_of, node_shapes
+from app.query.words import LANGUAGE
 from app.rules import Language
 
 
@@ -258,7 +259,9 @@ class Reader:
         return columns
 
     async def _fetch(self, statement: sa.Select[Any]) -> list[Row]:
-        rows: list[Row] = [dict(row) for row in (await self.connection.execute(statement)).mappings()]
+        wished = {LANGUAGE: self.caller.language.name}
+        found = (await self.connection.execute(statement, wished)).mappings()
+        rows: list[Row] = [dict(row) for row in found]
         return rows
 
 

@@ -11,6 +11,7 @@ from app.db.models import Base
 from app.db.pool import plain
 from app.query.collect import Selected
 from app.query.page import Page
+from app.rules import Language
 
 
 class Unplannable(Exception):
@@ -24,6 +25,7 @@ class Run:
     actor: Actor
     arguments: Mapping[int, Mapping[str, Any]]
     pages: Mapping[int, Page]
+    language: Language = Language.EN
 
 
 @dataclass(frozen=True)

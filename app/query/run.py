@@ -115,7 +115,7 @@ class Engine:
             )
             for selected in plan.paged
         }
-        row = await self.pool.row(plan.sql, plan.values(Run(caller.actor, arguments, pages)))
+        row = await self.pool.row(plan.sql, plan.values(Run(caller.actor, arguments, pages, caller.language)))
         parts = (f'"{root.key}":{text}' for root, text in zip(forest.roots, row, strict=True))
         return "{" + ",".join(parts) + "}"
 

@@ -14,6 +14,8 @@ from app.rules import (
     ContactType,
     DenialReason,
     Language,
+    MessageKind,
+    MessageState,
     OverviewLevel,
     PurchaseAndDownloadLevel,
     Role,
@@ -29,6 +31,9 @@ __all__ = [
     "DenialReason",
     "Language",
     "MembershipOrderField",
+    "MessageKind",
+    "MessageOrderField",
+    "MessageState",
     "OrderDirection",
     "OverviewLevel",
     "PurchaseAndDownloadLevel",
@@ -64,6 +69,13 @@ class AccessRequestOrderField(Enum):
 
     CREATED_AT = "CREATED_AT"
     REQUESTER_NAME = "REQUESTER_NAME"
+
+
+class MessageOrderField(Enum):
+    """By what messages are sorted."""
+
+    CREATED_AT = "CREATED_AT"
+    RECIPIENT_NAME = "RECIPIENT_NAME"
 
 
 _NONE = "No use of the application."
@@ -158,6 +170,40 @@ _described(
     {
         "CREATED_AT": "When access was asked for.",
         "REQUESTER_NAME": "The requester's last name, then first name.",
+    },
+)
+_described(
+    MessageKind,
+    "What a message to a person is about.",
+    {
+        "ACCESS_REQUESTED": "Somebody asks for access; to all who may decide.",
+        "ACCESS_GRANTED": "A request was granted; to the requester.",
+        "ACCESS_DENIED": "A request was denied, with the reason; to the requester.",
+        "ACCESS_REQUEST_EXPIRED": "A request expired before anybody decided it; to the requester.",
+        "WELCOME": "Somebody was added to the site; to them.",
+        "ACCESS_CHANGED": "Role or levels of a member have changed; to the member.",
+        "ACCESS_REMOVED": "A member's access was taken away; to the one who had it.",
+        "ACCESS_ENDS": "Access ends in 30, 14 or 2 days; to the member.",
+        "PRIMARY_CONTACT_NOMINATED": "A member is asked to become primary contact; to the member.",
+        "PRIMARY_CONTACT_HANDED_OVER": "The site has a new primary contact; to the former and the new one.",
+        "MONTHLY_REVIEW": "The contacts are to be looked through; to the primary contact, every month.",
+    },
+)
+_described(
+    MessageState,
+    "Where a message stands on its way.",
+    {
+        "QUEUED": "Waits to be sent, for the first time or again.",
+        "SENT": "The mail server has taken it.",
+        "DEAD": "It was tried often enough and is not sent any more, unless an operator sends it again.",
+    },
+)
+_described(
+    MessageOrderField,
+    "By what messages are sorted.",
+    {
+        "CREATED_AT": "When the message was written.",
+        "RECIPIENT_NAME": "The recipient's last name, then first name.",
     },
 )
 strawberry.enum(

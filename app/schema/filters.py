@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.models import AccessRequest, Contact, Membership, Site, User
+from app.db.outbox import Message
 from app.errors import bad_input
 from app.query.declare import Arguments
 from app.query.ids import parse_id
@@ -79,6 +80,14 @@ def access_requests(arguments: Arguments, actor: Any) -> Conditions:
         return []
     states = arguments.value(ARRAY(AccessRequest.state.type), "filter", "states")
     return [AccessRequest.current_state == sa.any_(states)]
+
+
+def messages(arguments: Arguments, actor: Any) -> Conditions:
+    """The messages that a `MessageFilter` leaves."""
+    if not arguments.has("filter", "states"):
+        return []
+    states = arguments.value(ARRAY(Message.state.type), "filter", "states")
+    return [Message.state == sa.any_(states)]
 
 
 def _holds_type(arguments: Arguments) -> sa.ColumnElement[bool]:

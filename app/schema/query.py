@@ -6,6 +6,7 @@ import strawberry
 from strawberry.types import Info
 
 from app.db import models as m
+from app.db.outbox import Message
 from app.policy import Action, allowed
 from app.query.collect import collect
 from app.query.declare import Find, OfCaller, Relation, Value, reads
@@ -27,6 +28,7 @@ NODES = Find(
         "membership": ("Membership", m.Membership),
         "contact": ("Contact", m.Contact),
         "access_request": ("AccessRequest", m.AccessRequest),
+        "message": ("Message", Message),
     }
 )
 

@@ -19,6 +19,7 @@ from strawberry.schema.config import StrawberryConfig
 from app.errors import unauthenticated
 from app.query.collect import collect, declaration_of
 from app.query.rows import TYPE
+from app.schema.messages import Message
 from app.schema.mutation import Mutation
 from app.schema.payloads import ERROR_TYPES
 from app.schema.query import PUBLIC, Query
@@ -35,7 +36,7 @@ DATE_TIME = strawberry.scalar(
 
 def build_schema() -> GraphQLSchema:
     """The executable schema. Raises when a field says neither what it reads nor how it resolves."""
-    types = [User, Membership, Contact, AccessRequest, *ERROR_TYPES]
+    types = [User, Membership, Contact, AccessRequest, Message, *ERROR_TYPES]
     config = StrawberryConfig(scalar_map={datetime: DATE_TIME})
     schema: GraphQLSchema = strawberry.Schema(Query, Mutation, types=types, config=config)._schema
     for kind in schema.type_map.values():

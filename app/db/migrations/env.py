@@ -8,14 +8,15 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.db.engine import async_url
-from app.db.models import Base
+from app.db.outbox import Message
 
 
 def run(connection: Connection) -> None:
     """Apply the migrations on an open connection."""
     context.configure(
         connection=connection,
-        target_metadata=Base.metadata,
+        # The metadata of all tables: those of the models, and what has a module of its own.
+        target_metadata=Message.metadata,
         compare_server_default=True,
         transaction_per_migration=True,
     )
