@@ -2,13 +2,13 @@
 
 from email.errors import MessageError
 from email.headerregistry import Address
-from email.utils import parseaddr
+from email.utils import getaddresses
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Misconfigured(Exception):
@@ -17,6 +17,9 @@ class Misconfigured(Exception):
 
 class Settings(BaseSettings):
     """Every setting of the service, each an environment variable of the same name in capitals."""
+
+    # What is wrong may hold a password all the same.
+    model_config = SettingsConfigDict(hide_input_in_errors=True)
 
     database_url: SecretStr | None = Field(
         None,
@@ -115,7 +118,8 @@ class Settings(BaseSettings):
     def an_address(cls, value: str) -> str:
         """The sender has an address that a header can hold."""
         try:
-            Address(addr_spec=parseaddr(value)[1])
+            [(_, address)] = getaddresses([value])
+            Address(addr_spec=address)
         except (MessageError, ValueError, IndexError) as error:
             raise ValueError("write it as Name <address>") from error
         return value

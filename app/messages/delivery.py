@@ -47,12 +47,14 @@ class Maildir:
         """Write the e-mail to the disk."""
         try:
             await asyncio.to_thread(self._add, mail.as_bytes())
-        except OSError as error:
+        except (OSError, mailbox.Error) as error:
             raise Undelivered(MessageFault.SERVER_UNREACHABLE, repr(error)) from error
 
     def _add(self, content: bytes) -> None:
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        mailbox.Maildir(self.folder, create=True).add(content)
+        # Several processes may write the first message at the same time, which the library does not expect.
+        for name in ("cur", "new", "tmp"):
+            (self.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        mailbox.Maildir(self.folder, create=False).add(content)
 
 
 @dataclass

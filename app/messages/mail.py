@@ -1,7 +1,6 @@
 """A letter as an e-mail: one recipient, and headers that hold whatever people are called."""
 
 from datetime import datetime
-from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
@@ -12,6 +11,9 @@ from email_validator import EmailNotValidError, validate_email
 from app.messages.letters import Letter
 from app.rules import Language
 
+ENCODED_WORD = "=?"
+"""How an encoded word begins. The library decodes it wherever it stands, also into line breaks, so none may stand."""
+
 
 class UnusableAddress(Exception):
     """Nobody can be written to at this address."""
@@ -20,10 +22,12 @@ class UnusableAddress(Exception):
 def address_of(value: str) -> Address:
     """An address as a header takes it: exactly one, whatever stands in it. Raises UnusableAddress."""
     try:
-        # Where it leads is for the mail server to find out; names of hosts of one's own are as good as any.
-        known = validate_email(value, check_deliverability=False, globally_deliverable=False)
-        return Address(addr_spec=known.ascii_email or known.normalized)
-    except (EmailNotValidError, MessageError, ValueError, IndexError) as error:
+        # Where it leads is for the mail server to find out.
+        known = validate_email(value, check_deliverability=False)
+        if ENCODED_WORD in known.local_part:
+            raise UnusableAddress("An address holds no encoded words.")
+        return Address(username=known.local_part, domain=known.ascii_domain)
+    except (EmailNotValidError, ValueError) as error:
         raise UnusableAddress(str(error)) from error
 
 
@@ -45,7 +49,7 @@ def mail_of(
     mail = EmailMessage()
     mail["From"] = sender
     mail["To"] = to
-    mail["Subject"] = letter.subject
+    mail["Subject"] = letter.subject.replace(ENCODED_WORD, "= ?")
     mail["Date"] = format_datetime(at)
     mail["Message-ID"] = message_id(key, sender)
     mail["Auto-Submitted"] = "auto-generated"
