@@ -318,12 +318,12 @@ def own_world(database: AsyncEngine, world: World) -> World:
 
 
 async def test_a_message_is_tried_with_growing_pauses_and_then_dead(
-    empty_database: AsyncEngine, world: World, settings: Settings
+    emptied_database: AsyncEngine, world: World, settings: Settings
 ) -> None:
-    own = own_world(empty_database, world)
+    own = own_world(emptied_database, world)
     await own.message(await own.site())
     async with mail_server(Inbox({"DATA": "451 4.3.0 Try again"})) as inbox:
-        worker = worker_to(inbox, settings, empty_database)
+        worker = worker_to(inbox, settings, emptied_database)
         for attempt, pause in enumerate(PAUSES, 1):
             before = datetime.now(UTC)
             assert await run_dry(worker) == 1
@@ -336,7 +336,7 @@ async def test_a_message_is_tried_with_growing_pauses_and_then_dead(
             assert row.next_attempt_at is not None
             assert before + pause <= row.next_attempt_at <= datetime.now(UTC) + pause
             assert await run_dry(worker) == 0
-            await make_due(empty_database)
+            await make_due(emptied_database)
         assert await run_dry(worker) == 1
     row = await the_message(own)
     assert (row.state, row.attempts, row.next_attempt_at) == (MessageState.DEAD, len(PAUSES) + 1, None)
@@ -354,7 +354,7 @@ async def test_a_message_is_tried_with_growing_pauses_and_then_dead(
     ],
 )
 async def test_what_is_hopeless_is_dead_soon(
-    empty_database: AsyncEngine,
+    emptied_database: AsyncEngine,
     world: World,
     settings: Settings,
     answers: dict[str, str],
@@ -362,12 +362,12 @@ async def test_what_is_hopeless_is_dead_soon(
     tries: int,
     fault: MessageFault,
 ) -> None:
-    own = own_world(empty_database, world)
+    own = own_world(emptied_database, world)
     await own.message(await own.site(), email=address)
     async with mail_server(Inbox(answers)) as inbox:
-        worker = worker_to(inbox, settings, empty_database)
+        worker = worker_to(inbox, settings, emptied_database)
         for attempt in range(1, tries + 1):
-            await make_due(empty_database)
+            await make_due(emptied_database)
             assert await run_dry(worker) == 1
             row = await the_message(own)
             assert (row.attempts, row.fault) == (attempt, fault)
@@ -376,26 +376,26 @@ async def test_what_is_hopeless_is_dead_soon(
 
 
 async def test_a_message_that_cannot_be_written_does_not_hold_up_the_others(
-    empty_database: AsyncEngine, world: World, settings: Settings
+    emptied_database: AsyncEngine, world: World, settings: Settings
 ) -> None:
-    own = own_world(empty_database, world)
+    own = own_world(emptied_database, world)
     place = await own.site()
     await own.message(place, data={})
     await own.message(place)
     async with mail_server(Inbox()) as inbox:
-        assert await run_dry(worker_to(inbox, settings, empty_database)) == 2
+        assert await run_dry(worker_to(inbox, settings, emptied_database)) == 2
     assert len(inbox.received) == 1
     states = {row.fault: row.state for row in await own.rows(Message)}
     assert states == {MessageFault.NOT_WRITTEN: MessageState.QUEUED, None: MessageState.SENT}
 
 
 async def test_what_the_server_says_is_kept_as_far_as_it_can_be_read(
-    empty_database: AsyncEngine, world: World, settings: Settings
+    emptied_database: AsyncEngine, world: World, settings: Settings
 ) -> None:
-    own = own_world(empty_database, world)
+    own = own_world(emptied_database, world)
     await own.message(await own.site())
     async with mail_server(Inbox({"DATA": "451 \x07 héhé" + "x" * 400})) as inbox:
-        await run_dry(worker_to(inbox, settings, empty_database))
+        await run_dry(worker_to(inbox, settings, emptied_database))
     said = (await the_message(own)).last_error
     assert said is not None
     assert said.isprintable()
