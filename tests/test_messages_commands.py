@@ -3,6 +3,7 @@
 import asyncio
 import email
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -121,6 +122,18 @@ def test_either_one_or_all(environment: Environment, arguments: str) -> None:
     said = run(f"messages retry {arguments.format(id=dead)}", environment, expected=1)
     assert "Give either" in said
     assert row(environment, dead).state is MessageState.DEAD
+
+
+def test_the_doctor_looks_at_the_mail_server_and_at_dead_messages(environment: Environment) -> None:
+    a_site_with(environment, DEAD)
+    found = run("doctor", environment)
+    assert "ok  messages go to the folder" in found
+    assert re.search(r"ok  \d+ dead messages: see messages list", found)
+    run("messages retry --all-dead", environment)
+    assert "ok  no dead messages" in run("doctor", environment)
+    nowhere = {"SMTP_URL": "smtp://127.0.0.1:1", "MAIL_FROM": "a <a@b.example>"}
+    refused = run("doctor", environment | nowhere, expected=1)
+    assert "NOT mail server 127.0.0.1" in refused and "check SMTP_URL" in refused
 
 
 def test_a_worker_of_its_own_sends_until_it_is_told_to_stop(environment: Environment, tmp_path: Path) -> None:

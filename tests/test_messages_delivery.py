@@ -245,6 +245,20 @@ async def test_a_server_without_starttls_gets_neither_password_nor_message() -> 
     assert inbox.received == []
 
 
+async def test_the_doctor_greets_the_server_and_leaves(tls: ssl.SSLContext) -> None:
+    async with with_password(tls) as inbox:
+        for secret, well in (("s3cret%2F", True), ("wrong", False)):
+            url = f"smtp://me%40work:{secret}@127.0.0.1:{{port}}"
+            server = delivery_of(settings_to(url, inbox.port))
+            assert isinstance(server, MailServer)
+            if well:
+                await server.greet()
+            else:
+                with pytest.raises(Undelivered):
+                    await server.greet()
+    assert inbox.received == []
+
+
 async def test_smtps_is_encrypted_from_the_beginning(tls: ssl.SSLContext) -> None:
     async with mail_server(Inbox(), tls=tls) as inbox:
         delivery = delivery_of(settings_to("smtps://127.0.0.1:{port}", inbox.port))

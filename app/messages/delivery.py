@@ -2,7 +2,8 @@
 
 import asyncio
 import mailbox
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
@@ -72,6 +73,17 @@ class MailServer:
 
     async def deliver(self, mail: EmailMessage, sender: str, recipient: str) -> None:
         """Send the e-mail, and wait until the server has taken it."""
+        async with self._spoken_to() as server:
+            await _send(server, mail, sender, recipient)
+
+    async def greet(self) -> None:
+        """See whether the server would take messages: connect, encrypt and sign in. Raises Undelivered."""
+        async with self._spoken_to():
+            pass
+
+    @asynccontextmanager
+    async def _spoken_to(self) -> AsyncIterator[aiosmtplib.SMTP]:
+        """A connection to the server, signed in, left politely. Raises Undelivered for all that goes wrong."""
         server = aiosmtplib.SMTP(
             hostname=self.host,
             port=self.port,
@@ -86,8 +98,8 @@ class MailServer:
             async with asyncio.timeout(self.timeout):
                 await server.connect()
                 self.own_name = server.local_hostname
-                await _send(server, mail, sender, recipient)
-            # It is taken: whatever happens now must not send it again.
+                yield server
+            # What was to be done is done: whatever happens now must not have it done again.
             with suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
                 await server.quit(timeout=GOODBYE)
         except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
@@ -126,7 +138,7 @@ def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def delivery_of(settings: Settings) -> Delivery:
+def delivery_of(settings: Settings) -> Maildir | MailServer:
     """Where the settings say that e-mails go."""
     if settings.smtp_url is None:
         return Maildir(settings.data_directory / "mail")
