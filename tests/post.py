@@ -143,8 +143,8 @@ async def run_dry(worker: Worker) -> int:
     return count
 
 
-async def make_due(database: AsyncEngine) -> None:
+async def make_due(database: AsyncEngine, *which: sa.ColumnElement[bool]) -> None:
     """Let the pauses between attempts be over."""
     async with database.begin() as connection:
-        waiting = Message.next_attempt_at.is_not(None)
-        await connection.execute(sa.update(Message).where(waiting).values(next_attempt_at=sa.func.now()))
+        waiting = sa.update(Message).where(Message.next_attempt_at.is_not(None), *which)
+        await connection.execute(waiting.values(next_attempt_at=sa.func.now()))
