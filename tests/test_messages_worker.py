@@ -359,7 +359,7 @@ async def test_a_worker_killed_ten_times_amid_five_hundred_messages_loses_none(o
         environment = {
             "DATABASE_URL": url_of(own.database),
             "SMTP_URL": f"smtp://127.0.0.1:{inbox.port}",
-            "SMTP_TIMEOUT": "2",
+            "SMTP_TIMEOUT": "1",
             "MAIL_FROM": SENDER,
             "LOG_FORMAT": "json",
         }
