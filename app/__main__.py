@@ -17,6 +17,7 @@ from app.config import Misconfigured, Settings
 from app.db.migrate import migrate as apply_migrations
 from app.db.migrate import newest_revision
 from app.http_protocol import HttpProtocol
+from app.messages.commands import messages
 from app.operating import settings_with_database, with_engine
 from app.schema.schema import build_schema, sdl
 from app.server import verifier_of
@@ -34,6 +35,7 @@ cli = typer.Typer(
 sites = typer.Typer(help="Create sites, or read them from a file.", no_args_is_help=True)
 cli.add_typer(sites, name="site")
 cli.add_typer(webhooks, name="webhooks")
+cli.add_typer(messages, name="messages")
 
 
 def main() -> None:
@@ -92,7 +94,8 @@ def greet(settings: Settings) -> None:
     """Say what to open, and hand out tokens."""
     address = f"http://{settings.host}:{settings.port}"
     typer.echo(
-        f"\nExplorer   {address}/\nGraphQL    {address}/graphql\n\nTokens of the demo persons, for 12 hours:\n"
+        f"\nExplorer   {address}/\nGraphQL    {address}/graphql\nMessages   {address}/development/messages\n"
+        "\nTokens of the demo persons, for 12 hours:\n"
     )
     for persona in development.personas(settings):
         typer.echo(f"{persona['name']}, {persona['description']}\n{persona['token']}\n")

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.actor import Actor, Standing
 from app.db.models import AccessRequest, Base, Contact, Membership, Site, User
+from app.db.outbox import Message
 from app.db.preferences import CalendarSubscription
 from app.db.webhooks import Webhook, WebhookDelivery
 from app.errors import message
@@ -48,6 +49,7 @@ class Action(Enum):
     SEE_CALENDAR_SUBSCRIPTION = auto()
     REVOKE_CALENDAR_SUBSCRIPTION = auto()
     MANAGE_WEBHOOKS = auto()
+    SEE_MESSAGES = auto()
 
 
 class Subject(Protocol):
@@ -146,6 +148,7 @@ RULES: dict[Action, tuple[Line, ...]] = {
     Action.SEE_CALENDAR_SUBSCRIPTION: ((OWN,),),
     Action.REVOKE_CALENDAR_SUBSCRIPTION: ((OWN,),),
     Action.MANAGE_WEBHOOKS: ((PRIMARY,), (ACCESS_MANAGER,)),
+    Action.SEE_MESSAGES: ((PRIMARY,), (ACCESS_MANAGER,)),
 }
 
 SEEING: dict[type[Base], Action] = {
@@ -156,6 +159,7 @@ SEEING: dict[type[Base], Action] = {
     CalendarSubscription: Action.SEE_CALENDAR_SUBSCRIPTION,
     Webhook: Action.MANAGE_WEBHOOKS,
     WebhookDelivery: Action.MANAGE_WEBHOOKS,
+    Message: Action.SEE_MESSAGES,
 }
 """The action that seeing a row of a table is. What one may not see does not exist."""
 
@@ -225,7 +229,10 @@ def seen(actor: Caller, table: Any) -> sa.ColumnElement[bool]:
 
 
 def _seen_users(actor: Caller) -> sa.ColumnElement[bool]:
-    """Oneself, and the people who appear in what one may see of a site: its users, requesters, deciders."""
+    """Oneself, and the people who appear in what one may see of a site.
+
+    These are its users, requesters, deciders, and those who were written to about it.
+    """
     appearances = (
         sa.select(column).where(visible(actor, Action.SEE_USERS, table)).correlate(None)
         for column, table in (
@@ -234,7 +241,15 @@ def _seen_users(actor: Caller) -> sa.ColumnElement[bool]:
             (AccessRequest.decided_by_id, AccessRequest),
         )
     )
-    return sa.or_(User.id == actor.user_id, *(User.id.in_(appearance) for appearance in appearances))
+    # Messages are many: they are looked for by person, when a person appears nowhere else.
+    written_to = sa.exists().where(
+        Message.recipient_id == User.id, visible(actor, Action.SEE_MESSAGES, Message)
+    )
+    return sa.or_(
+        User.id == actor.user_id,
+        *(User.id.in_(appearance) for appearance in appearances),
+        written_to.correlate(User),
+    )
 
 
 def denial(actor: Actor, action: Action, row: Subject, translate: Callable[[str], str] = str) -> str:

@@ -157,6 +157,42 @@ HEARD_BY: Mapping[Topic, tuple[ContactType, ...]] = {
 """The contacts who hear of a topic hold one of these types; where nobody does, the primary contact record stands in."""
 
 
+class MessageKind(Enum):
+    """What a message to a person is about."""
+
+    ACCESS_REQUESTED = "ACCESS_REQUESTED"
+    ACCESS_GRANTED = "ACCESS_GRANTED"
+    ACCESS_DENIED = "ACCESS_DENIED"
+    ACCESS_REQUEST_EXPIRED = "ACCESS_REQUEST_EXPIRED"
+    WELCOME = "WELCOME"
+    ACCESS_CHANGED = "ACCESS_CHANGED"
+    ACCESS_REMOVED = "ACCESS_REMOVED"
+    ACCESS_ENDS = "ACCESS_ENDS"
+    PRIMARY_CONTACT_NOMINATED = "PRIMARY_CONTACT_NOMINATED"
+    PRIMARY_CONTACT_HANDED_OVER = "PRIMARY_CONTACT_HANDED_OVER"
+    MONTHLY_REVIEW = "MONTHLY_REVIEW"
+
+
+class MessageState(Enum):
+    """Where a message stands on its way."""
+
+    QUEUED = "QUEUED"
+    SENT = "SENT"
+    DEAD = "DEAD"
+
+
+class MessageFault(Enum):
+    """Why a message could not be delivered; the value is its sentence."""
+
+    ADDRESS_UNUSABLE = message("Nobody can be written to at this address.")
+    RECIPIENT_REFUSED = message("The mail server refuses the address.")
+    MESSAGE_REFUSED = message("The mail server refuses the message.")
+    TRY_LATER = message("The mail server asks to try again later.")
+    SERVER_REFUSED = message("The mail server takes no messages from this service.")
+    SERVER_UNREACHABLE = message("The mail server does not answer.")
+    NOT_WRITTEN = message("The message could not be written.")
+
+
 @dataclass(frozen=True)
 class Privilege:
     """One line of the privilege table: its field, levels, label, and who may hold it."""

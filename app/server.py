@@ -25,6 +25,8 @@ from app.endpoint import Endpoint, masked
 from app.http_protocol import MANNER, TIMEOUT
 from app.http_response import ALWAYS, PROFILES, manner
 from app.log import configure_logging
+from app.messages import preview
+from app.messages.worker import working
 from app.query.run import Engine
 from app.schema.schema import build_schema
 from app.tokens import PublishedKeys, Verifier
@@ -70,7 +72,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 100)
-        async with sending_webhooks(settings, database):
+        async with sending_webhooks(settings, database), working(settings, database):
             yield {TIMEOUT: settings.request_timeout, MANNER: manner(profile, profile.default)}
         await pool.close()
         await database.dispose()
@@ -81,7 +83,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         Route(PATH, calendar.feed(database)),
     ]
     if settings.development:
-        routes += _explorer(settings)
+        routes += _explorer(settings) + preview.routes()
     handlers = {HTTPException: _http_error, Exception: _unexpected}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
 

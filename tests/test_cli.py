@@ -44,7 +44,7 @@ def run(command: str, environment: Environment, expected: int = 0) -> str:
 
 def test_every_command_explains_itself(environment: Environment) -> None:
     overview = run("--help", environment)
-    for command in ("serve", "migrate", "demo", "token", "schema", "site", "doctor", "webhooks"):
+    for command in ("serve", "migrate", "demo", "token", "schema", "site", "doctor", "messages", "webhooks"):
         assert command in overview
         assert len(run(f"{command} --help", environment).split()) > 10
     assert "primary contact record" in run("site create --help", environment)

@@ -30,7 +30,16 @@ from hypothesis_graphql import queries
 
 from app.config import Settings
 from app.query.run import Engine
-from app.rules import AccessRequestState, ContactType, DenialReason, Event, ViewLevel
+from app.rules import (
+    AccessRequestState,
+    ContactType,
+    DenialReason,
+    Event,
+    Language,
+    MessageFault,
+    MessageState,
+    ViewLevel,
+)
 from app.server import create_app
 from app.webhook_rules import WebhookDeliveryState, WebhookFailure
 from tests.receiver import delivery_row, webhook_row
@@ -38,7 +47,7 @@ from tests.test_reads import LIST, PAGE, busy_site, statements
 from tests.world import UPDATE, Person, Place, World, ago
 
 PLANNED = ("site", "viewer", "privilegeCatalog")
-LISTS = ("memberships", "accessRequests", "deliveries")
+LISTS = ("memberships", "accessRequests", "deliveries", "messages")
 PEOPLE = ("primary", "manager", "viewer", "editor", "user", "requester", "stranger", "ended")
 ORDERS = [
     None,
@@ -82,6 +91,16 @@ async def scene(world: World) -> Scene:
         )
     await world.calendar(place, place.primary)
     await add_webhooks(world, place)
+    failed = {"fault": MessageFault.RECIPIENT_REFUSED, "last_error": "550 unknown", "attempts": 3}
+    dead = {"state": MessageState.DEAD}
+    await world.message(place, people["user"], **failed, **dead)
+    await world.message(
+        place,
+        await world.person("removed"),
+        state=MessageState.SENT,
+        sent_at=ago(days=1),
+    )
+    await world.message(place, people["requester"], language=Language.FR)
     other, _ = await busy_site(world)
     await world.secondary(other, person=people["user"], manage_access=UPDATE)
     return place, people
@@ -306,7 +325,8 @@ NODES = """query($ids: [ID!]!, $id: ID!) { one: node(id: $id) { __typename id } 
   ... on AccessRequest { requester { email } site { name } }
   ... on Contact { email details { phone } site { accessRequests { totalCount } } } ... on User { email eNotifications
   { email topics } }
-  ... on CalendarSubscription { createdAt lastUsedAt site { contactReview { overdue lastDoneBy { email } } } } } }"""
+  ... on CalendarSubscription { createdAt lastUsedAt site { contactReview { overdue lastDoneBy { email } } } }
+  ... on Message { kind lastError recipient { email hasSignedIn } } } }"""
 
 
 @pytest.mark.parametrize("who", PEOPLE)
@@ -320,9 +340,13 @@ async def test_things_are_found_by_id_the_same_both_ways(
     _, request_id = await world.request(place)
     contact_id = await world.contact(place, [ContactType.BILLING])
     _, calendar_id = await world.calendar(place, people[who], slot=2)
+    removed = await world.person("removed")
+    message_id = await world.message(place, removed)
     ids = [
         calendar_id,
         people["user"].id,
+        message_id,
+        removed.id,
         contact_id,
         "nonsense",
         request_id,

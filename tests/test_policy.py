@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.actor import ANONYMOUS, Actor, Standing
 from app.context import Context
 from app.db.models import AccessRequest, Contact, Membership, Site, User
+from app.db.outbox import Message
 from app.db.preferences import CalendarSubscription
 from app.errors import RequestError, UserError
 from app.identity import standings_of
@@ -48,6 +49,7 @@ SUBSCRIBE_TO_CALENDAR        | -           | all     | none | none | none   | no
 SEE_CALENDAR_SUBSCRIPTION    | -           | own     | own  | own  | own    | own  | own
 REVOKE_CALENDAR_SUBSCRIPTION | -           | own     | own  | own  | own    | own  | own
 MANAGE_WEBHOOKS          | manage_access   | all     | none | none | all    | none | none
+SEE_MESSAGES             | manage_access   | all     | none | none | all    | none | none
 """
 """The domain page's table, line by line. NONE, VIEW and UPDATE are a secondary contact's level of `by`.
 
@@ -145,6 +147,7 @@ OF_THE_SITE = {
 MODELS: Mapping[type[Any], set[Action]] = {
     Site: OF_THE_SITE,
     Contact: OF_THE_SITE,
+    Message: OF_THE_SITE,
     AccessRequest: set(Action) - {Action.UPDATE_MEMBERSHIP, Action.REMOVE_MEMBERSHIP},
     Membership: set(Action),
     User: {Action.SEE_E_NOTIFICATIONS, Action.UPDATE_E_NOTIFICATIONS},
@@ -183,6 +186,7 @@ async def landscape(world: World) -> Landscape:
         await add_requests(world, place, [stranger, user, gone, place.primary], next_place.primary.user_id)
         await world.contact(place, [ContactType.BILLING])
         await world.calendar(place, place.primary)
+        await world.message(place, await world.person("removed"))
     await add_request_without_site(world, stranger.user_id)
     await add_request_without_site(world, places[0].primary.user_id)
     return await survey(world, [place.site_id for place in places])
@@ -205,7 +209,7 @@ async def survey(world: World, site_ids: list[UUID]) -> Landscape:
     """All rows of these sites and of their people, and all people as actors."""
     rows: dict[type[Any], list[Any]] = {
         model: await world.rows(model, model.site_id.in_(site_ids))
-        for model in (Site, Membership, Contact, CalendarSubscription)
+        for model in (Site, Membership, Contact, CalendarSubscription, Message)
     }
     people = {row.user_id for row in rows[Membership]}
     here = AccessRequest.site_id.in_(site_ids)
@@ -214,6 +218,7 @@ async def survey(world: World, site_ids: list[UUID]) -> Landscape:
         AccessRequest, sa.or_(here, AccessRequest.requester_id.in_(asking))
     )
     people |= {row.requester_id for row in rows[AccessRequest]}
+    people |= {row.recipient_id for row in rows[Message]}
     async with world.database.connect() as connection:
         actors = [
             Actor(person, standings=await standings_of(connection, person)) for person in sorted(people)
@@ -268,12 +273,14 @@ async def test_one_sees_oneself_and_the_people_of_sites_whose_users_one_sees(
 
 
 def expected_people(actor: Actor, landscape: Landscape) -> set[UUID]:
-    """The caller, and the users, requesters and deciders of sites where they see these."""
+    """The caller; the users, requesters and deciders of sites where they see these; recipients of messages."""
     seeing = {site_id for site_id, at in actor.standings.items() if cell(Action.SEE_USERS, at) == "all"}
     appearing = {row.user_id for row in landscape.rows[Membership] if row.site_id in seeing}
     for request in landscape.rows[AccessRequest]:
         if request.site_id in seeing:
             appearing |= {request.requester_id, request.decided_by_id}
+    telling = {site_id for site_id, at in actor.standings.items() if cell(Action.SEE_MESSAGES, at) == "all"}
+    appearing |= {row.recipient_id for row in landscape.rows[Message] if row.site_id in telling}
     return ({actor.user_id} | appearing) - {None}
 
 

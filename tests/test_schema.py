@@ -99,6 +99,7 @@ def test_connections_follow_one_shape(schema: GraphQLSchema) -> None:
         "MembershipConnection",
         "AccessRequestConnection",
         "WebhookDeliveryConnection",
+        "MessageConnection",
     }
     for name in connections:
         kind = schema.type_map[name]

@@ -26,6 +26,7 @@ from app.query.declare import Arguments, Column, Constant, Find, Group, OfCaller
 from app.query.ids import ids_in
 from app.query.jsontext import Pieces, Text, if_allowed, object_of, text_of
 from app.query.plan import Plan, Run, Unplannable, within
+from app.query.words import LANGUAGE
 
 MOMENT = 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'
 """How `datetime.isoformat` writes a moment with microseconds, in PostgreSQL's words."""
@@ -36,7 +37,7 @@ class Compiler:
     """Compiles the reads of one operation."""
 
     arguments: Mapping[int, Mapping[str, Any]]
-    parameters: dict[str, Callable[[Run], Any]] = field(default_factory=dict)
+    parameters: dict[str, Callable[[Run], Any]] = field(default_factory=lambda: {LANGUAGE: _language})
     paged: list[Selected] = field(default_factory=list)
     caller: CallerColumns = field(default_factory=CallerColumns)
 
@@ -67,7 +68,11 @@ class Compiler:
         caller = self.caller.cte(issuer, subject)
         rendered = render(sa.select(*columns).select_from(caller))
         return Plan(
-            rendered.sql, [self.parameters[name] for name in rendered.names], self.paged, list(relations)
+            rendered.sql,
+            [self.parameters[name] for name in rendered.names],
+            self.paged,
+            list(relations),
+            in_words=LANGUAGE in rendered.names,
         )
 
     def object(self, shape: Shape, model: Any, source: Relation | None = None) -> Pieces:
@@ -219,6 +224,10 @@ def written(column: Column, is_required: bool) -> Pieces:
     # Concatenation by operator is null as soon as a part of it is.
     whole = pieces[0] if len(pieces) == 1 else sa.literal('"') + pieces[1] + sa.literal('"')
     return [sa.func.coalesce(whole, "null")]
+
+
+def _language(run: Run) -> str:
+    return run.language.name
 
 
 def is_joined(relation: Relation, source: Relation, parent: Any) -> bool:

@@ -21,6 +21,7 @@ from app.query.ids import ids_in, write_id
 from app.query.page import SORT, Page, Slice
 from app.query.plan import Caller
 from app.query.rows import PARENT, TYPE, Row, array_of, by_parent, keyed, label_of, node_shapes
+from app.query.words import LANGUAGE
 
 
 @dataclass
@@ -256,7 +257,9 @@ class Reader:
         return columns
 
     async def _fetch(self, statement: sa.Select[Any]) -> list[Row]:
-        rows: list[Row] = [dict(row) for row in (await self.connection.execute(statement)).mappings()]
+        wished = {LANGUAGE: self.caller.language.name}
+        found = (await self.connection.execute(statement, wished)).mappings()
+        rows: list[Row] = [dict(row) for row in found]
         return rows
 
 

@@ -36,6 +36,7 @@ class Run:
     arguments: Mapping[int, Mapping[str, Any]]
     pages: Mapping[int, Page]
     keys: Mapping[int, list[UUID | None]] = field(default_factory=dict)
+    language: Language = Language.EN
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Plan:
     parameters: list[Callable[[Run], Any]]
     paged: list[Selected]
     relations: list[int] = field(default_factory=list)
+    in_words: bool = False
+    """Whether it tells something in the caller's language."""
 
     def values(self, run: Run) -> list[Any]:
         """The parameters of a request, in their order."""

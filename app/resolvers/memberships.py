@@ -10,6 +10,7 @@ from app.db.models import Membership, Site, User
 from app.errors import Code, Fault, UserError, refuse
 from app.history import values_of
 from app.identity import person_with
+from app.messages import notices
 from app.policy import Action
 from app.resolvers.closing import close_as_granted, pending_request
 from app.resolvers.giving import active_membership, assign, give, levels_of, record_change
@@ -50,6 +51,7 @@ async def add(tx: Transaction, input: AddUserInput) -> dict[str, Any]:
         # It may have been made before the site was, and so be without one.
         request.site_id = site.id
         close_as_granted(tx, request, user, input.role, justification)
+    await notices.welcome(tx.session, membership)
     return {
         "membership_id": membership.id,
         "site_id": site.id,
@@ -85,6 +87,7 @@ async def update(tx: Transaction, input: UpdateMembershipInput) -> dict[str, Any
     await assign(tx, membership, role, wanted)
     name = await _name(tx, membership)
     record_change(tx, Event.MEMBERSHIP_UPDATED, membership, name, before, justification)
+    await notices.access_changed(tx.session, membership, before)
     return {"membership_id": membership.id, "site_id": membership.site_id}
 
 
@@ -95,6 +98,7 @@ async def remove(tx: Transaction, input: RemoveMembershipInput) -> dict[str, Any
     if faults:
         raise UserError(*faults)
     await _delete(tx, membership, Event.MEMBERSHIP_REMOVED, tidy(input.reason))
+    await notices.access_removed(tx.session, membership)
     return {"removed": membership.id, "site_id": membership.site_id}
 
 

@@ -15,6 +15,8 @@ from app.rules import (
     DenialReason,
     Event,
     Language,
+    MessageKind,
+    MessageState,
     OverviewLevel,
     PurchaseAndDownloadLevel,
     Role,
@@ -33,6 +35,9 @@ __all__ = [
     "Event",
     "Language",
     "MembershipOrderField",
+    "MessageKind",
+    "MessageOrderField",
+    "MessageState",
     "OrderDirection",
     "OverviewLevel",
     "PurchaseAndDownloadLevel",
@@ -80,6 +85,13 @@ class WebhookDeliveryOrderField(Enum):
 
     CREATED_AT = "CREATED_AT"
     ATTEMPTS = "ATTEMPTS"
+
+
+class MessageOrderField(Enum):
+    """By what messages are sorted."""
+
+    CREATED_AT = "CREATED_AT"
+    RECIPIENT_NAME = "RECIPIENT_NAME"
 
 
 _NONE = "No use of the application."
@@ -249,6 +261,40 @@ _described(
     WebhookDeliveryOrderField,
     "By what deliveries are sorted.",
     {"CREATED_AT": "When it was queued.", "ATTEMPTS": "How often it was tried."},
+)
+_described(
+    MessageKind,
+    "What a message to a person is about.",
+    {
+        "ACCESS_REQUESTED": "Somebody asks for access; to all who may decide.",
+        "ACCESS_GRANTED": "A request was granted; to the requester.",
+        "ACCESS_DENIED": "A request was denied, with the reason; to the requester.",
+        "ACCESS_REQUEST_EXPIRED": "A request expired before anybody decided it; to the requester.",
+        "WELCOME": "Somebody was added to the site; to them.",
+        "ACCESS_CHANGED": "Role or levels of a member have changed; to the member.",
+        "ACCESS_REMOVED": "A member's access was taken away; to the one who had it.",
+        "ACCESS_ENDS": "Access ends in 30, 14 or 2 days; to the member.",
+        "PRIMARY_CONTACT_NOMINATED": "A member is asked to become primary contact; to the member.",
+        "PRIMARY_CONTACT_HANDED_OVER": "The site has a new primary contact; to the former and the new one.",
+        "MONTHLY_REVIEW": "The contacts are to be looked through; to the primary contact, every month.",
+    },
+)
+_described(
+    MessageState,
+    "Where a message stands on its way.",
+    {
+        "QUEUED": "Waits to be sent, for the first time or again.",
+        "SENT": "The mail server has taken it.",
+        "DEAD": "It was tried often enough and is not sent any more, unless an operator sends it again.",
+    },
+)
+_described(
+    MessageOrderField,
+    "By what messages are sorted.",
+    {
+        "CREATED_AT": "When the message was written.",
+        "RECIPIENT_NAME": "The recipient's last name, then first name.",
+    },
 )
 strawberry.enum(
     Code, name="UserErrorCode", description="Stable code of a refusal, for programs; people read `message`."

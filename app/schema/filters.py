@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.models import AccessRequest, Contact, Membership, Site, User
+from app.db.outbox import Message
 from app.db.preferences import ENotificationPreference
 from app.db.webhooks import WebhookDelivery
 from app.errors import bad_input
@@ -89,6 +90,14 @@ def webhook_deliveries(arguments: Arguments, actor: Any) -> Conditions:
         return []
     states = arguments.value(ARRAY(WebhookDelivery.state.type), "filter", "states")
     return [WebhookDelivery.state == sa.any_(states)]
+
+
+def messages(arguments: Arguments, actor: Any) -> Conditions:
+    """The messages that a `MessageFilter` leaves."""
+    if not arguments.has("filter", "states"):
+        return []
+    states = arguments.value(ARRAY(Message.state.type), "filter", "states")
+    return [Message.state == sa.any_(states)]
 
 
 def _holds_type(arguments: Arguments) -> sa.ColumnElement[bool]:

@@ -22,6 +22,7 @@ from app.query.collect import collect, declaration_of
 from app.query.declare import tables_of
 from app.query.rows import TYPE
 from app.schema.calendar import CalendarSubscription
+from app.schema.messages import Message
 from app.schema.mutation import Mutation
 from app.schema.payloads import ERROR_TYPES
 from app.schema.query import PUBLIC, Query
@@ -44,6 +45,7 @@ def build_schema() -> GraphQLSchema:
         Membership,
         Contact,
         AccessRequest,
+        Message,
         CalendarSubscription,
         Webhook,
         WebhookDelivery,

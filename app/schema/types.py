@@ -21,12 +21,15 @@ from app.schema.arguments import (
     Last,
     Matter,
     MembershipsBy,
+    MessagesBy,
     WhichAccessRequests,
     WhichMemberships,
+    WhichMessages,
     WithType,
 )
 from app.schema.enums import AccessRequestState, ContactType, DenialReason, Language, Role
 from app.schema.lists import VERSION, Connection, Node
+from app.schema.messages import MESSAGES, Message
 from app.schema.preferences import ENotifications
 from app.schema.privileges import PrivilegeSet, RequestedPrivileges
 from app.webhook_rules import WEBHOOK_SLOTS
@@ -266,6 +269,17 @@ class Site(Node):
         last: Last = None,
         before: Before = None,
     ) -> Connection[AccessRequest]: ...
+
+    @reads(MESSAGES, "The messages to people about the site.", Action.SEE_MESSAGES)
+    def messages(
+        self,
+        filter: WhichMessages = None,
+        order_by: MessagesBy = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Message]: ...
 
     @reads(
         Relation(m.Contact, on="site_id", local="id", where=filters.contacts, order=filters.primary_first),
