@@ -61,6 +61,9 @@ class Code(Enum):
     CALENDAR_SUBSCRIPTION_LIMIT = message(
         "You have your {limit} calendar subscriptions. Revoke one of them first."
     )
+    NO_ACCESS = message("This person has no access to this site, as far as you may know.")
+    ACCESS_ENDED = message("This person's access to the site has ended.")
+    LEVEL_TOO_LOW = message("This person holds a lower level of this application.")
     CONFLICT = message("Somebody changed this at the same moment. Look at it again and repeat.")
 
 

@@ -9,7 +9,8 @@ the same shape (keys, cursors, the caller and their sites) is a parameter, fille
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cache
+from functools import cache, reduce
+from operator import add
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,8 +22,22 @@ from app.db.pool import compiled_once, render
 from app.policy import SEEING, seen, visible
 from app.query.collect import Selected, Shape
 from app.query.compile_caller import CallerColumns
+from app.query.compile_choice import chosen, looked_up, parts_of
 from app.query.compile_page import connection
-from app.query.declare import Arguments, Column, Constant, Find, Group, OfCaller, Paged, Relation, Value
+from app.query.declare import (
+    Arguments,
+    Chosen,
+    Column,
+    Constant,
+    Find,
+    Group,
+    Lookup,
+    OfCaller,
+    Paged,
+    Parts,
+    Relation,
+    Value,
+)
 from app.query.ids import ids_in
 from app.query.jsontext import Pieces, Text, if_allowed, object_of, text_of
 from app.query.plan import Plan, Run, Unplannable, within
@@ -62,10 +77,7 @@ class Compiler:
     def _plan(self, columns: list[Any], relations: Iterable[int] = ()) -> Plan:
         if not columns:
             return Plan("", [], self.paged)
-        issuer = self.parameter(sa.Text, lambda run: run.identity.issuer)
-        subject = self.parameter(sa.Text, lambda run: run.identity.subject)
-        caller = self.caller.cte(issuer, subject)
-        rendered = render(sa.select(*columns).select_from(caller))
+        rendered = render(sa.select(*columns).select_from(self.caller.cte(self.parameter)))
         return Plan(
             rendered.sql, [self.parameters[name] for name in rendered.names], self.paged, list(relations)
         )
@@ -96,6 +108,12 @@ class Compiler:
                 return self.object(selected.shape, relation.model)
             case Relation() as relation:
                 return [self._related(selected, relation, model)]
+            case Chosen() as given:
+                return [chosen(self, selected, given, model)]
+            case Parts() as parts:
+                return [parts_of(self, selected, parts, model)]
+            case Lookup() as lookup:
+                return [looked_up(self, selected, lookup)]
             case Find() as find:
                 return [self._found(selected, find)]
             case None if selected.name == "__typename" and shape:
@@ -207,9 +225,9 @@ def written(column: Column, is_required: bool) -> Pieces:
     """The text of a column as JSON: strings in quotes, null where there is no value."""
     sql, kind = column.sql, column.sql.type
     if column.kind:
-        return [f'"{column.kind}_', sa.func.replace(sa.cast(sql, sa.Text), "-", ""), '"']
-    if isinstance(kind, sa.Enum):
-        pieces: Pieces = ['"', sa.cast(sql, sa.Text), '"']
+        pieces: Pieces = [f'"{column.kind}_', sa.func.replace(sa.cast(sql, sa.Text), "-", ""), '"']
+    elif isinstance(kind, sa.Enum):
+        pieces = ['"', sa.cast(sql, sa.Text), '"']
     elif kind.python_type is datetime:
         pieces = ['"', sa.func.to_char(sa.func.timezone("UTC", sql), MOMENT), '"']
     else:
@@ -217,8 +235,8 @@ def written(column: Column, is_required: bool) -> Pieces:
     if is_required:
         return pieces
     # Concatenation by operator is null as soon as a part of it is.
-    whole = pieces[0] if len(pieces) == 1 else sa.literal('"') + pieces[1] + sa.literal('"')
-    return [sa.func.coalesce(whole, "null")]
+    parts = [sa.literal(piece, sa.Text) if isinstance(piece, str) else piece for piece in pieces]
+    return [sa.func.coalesce(reduce(add, parts), "null")]
 
 
 def is_joined(relation: Relation, source: Relation, parent: Any) -> bool:

@@ -14,10 +14,26 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.models import Base
+from app.language import spoken
 from app.policy import seen, visible
 from app.query.collect import Selected, Shape
-from app.query.declare import Arguments, Column, Constant, Find, Group, OfCaller, Paged, Relation, Value
+from app.query.declare import (
+    Arguments,
+    Chosen,
+    Column,
+    Constant,
+    Find,
+    Group,
+    Lookup,
+    OfCaller,
+    Paged,
+    Parts,
+    Relation,
+    Value,
+)
 from app.query.ids import ids_in, write_id
+from app.query.lookup import PLACE
+from app.query.lookup import rows as rows_of
 from app.query.page import SORT, Page, Slice
 from app.query.plan import Caller
 from app.query.rows import PARENT, TYPE, Row, array_of, by_parent, keyed, label_of, node_shapes
@@ -52,7 +68,7 @@ class Reader:
         match selected.declaration:
             case Column(kind=kind):
                 values = [row[label_of(owner, selected)] for row in rows]
-                return [write_id(kind, value) for value in values] if kind else values
+                return [value and write_id(kind, value) for value in values] if kind else values
             case Constant(value=value):
                 return [value for _ in rows]
             case OfCaller():
@@ -65,6 +81,13 @@ class Reader:
                 return [None if hide else value for hide, value in zip(hidden, objects, strict=True)]
             case Value():
                 return [await self._computed(selected, row) for row in rows]
+            case Chosen() as choice:
+                given = self._choices(choice, model)
+                return [await self._given(selected, given[row[label_of(owner, selected)]]) for row in rows]
+            case Parts() as parts:
+                return await self._parts(owner, selected, parts, rows, model)
+            case Lookup() as lookup:
+                return [await self._looked_up(selected, lookup) for _ in rows]
             case Paged() as connection:
                 return await self._connected(owner, selected, connection, rows)
             case Relation() as relation:
@@ -74,9 +97,15 @@ class Reader:
         return [owner for _ in rows]
 
     async def _computed(self, selected: Selected, row: Row) -> Any:
-        """A computed value; where it is an object or a list of objects, completed in turn."""
         assert isinstance(selected.declaration, Value)
-        value = selected.declaration.compute(row, selected.arguments, self.caller)
+        return await self._given(selected, selected.declaration.compute(row, selected.arguments, self.caller))
+
+    def _choices(self, choice: Chosen, model: Any) -> list[Any]:
+        values = [*(value for _, value in choice.cases(self.caller.actor, model)), choice.otherwise]
+        return [spoken(value, self.caller.language) for value in values]
+
+    async def _given(self, selected: Selected, value: Any) -> Any:
+        """A given value; where it is an object or a list of objects, completed in turn."""
         if not selected.shapes or value is None:
             return value
         items = value if isinstance(value, list) else [value]
@@ -85,6 +114,31 @@ class Reader:
             for item in items
         ]
         return objects if isinstance(value, list) else objects[0]
+
+    async def _parts(
+        self, owner: str, selected: Selected, parts: Parts, rows: Sequence[Row], model: type[Base] | None
+    ) -> list[Any]:
+        """The objects of each row whose condition holds."""
+        lists: list[list[Any]] = [[] for _ in rows]
+        for name in parts.when:
+            objects = await self.complete(selected.shapes[name], rows, model)
+            for found, row, value in zip(lists, rows, objects, strict=True):
+                if row[f"{label_of(owner, selected)}.{name}"]:
+                    found.append(value)
+        return lists
+
+    async def _looked_up(self, selected: Selected, lookup: Lookup) -> Any:
+        """The objects of all inputs, in their order."""
+        source = rows_of(
+            lookup,
+            lambda kind, value_of: sa.literal(value_of(selected.arguments), kind),
+            visible(self.caller.actor, lookup.needs, lookup.model),
+        )
+        columns = self._columns(selected.shape, lookup.model)
+        statement = sa.select(PLACE, *(column.label(label) for label, column in columns.items()))
+        found = await self._fetch(statement.select_from(source).order_by(PLACE))
+        objects = await self.complete(selected.shape, found, lookup.model)
+        return objects if selected.is_list else objects[0]
 
     async def _related(self, selected: Selected, relation: Relation, rows: Sequence[Row]) -> list[Any]:
         """The rows that belong to each parent: all of them for a list, the first for a single object."""
@@ -236,6 +290,14 @@ class Reader:
                 case Column(sql=sql, needs=needs):
                     shown = sa.case((visible(self.caller.actor, needs, model), sql)) if needs else sql
                     columns[label_of(shape.type.name, selected)] = shown
+                case Chosen() as choice:
+                    cases = [condition for condition, _ in choice.cases(self.caller.actor, model)]
+                    columns[label_of(shape.type.name, selected)] = first_of(cases)
+                case Parts(when=when):
+                    for name, (action, condition) in when.items():
+                        label = f"{label_of(shape.type.name, selected)}.{name}"
+                        columns[label] = sa.and_(visible(self.caller.actor, action, model), condition)
+                        columns.update(self._columns(selected.shapes[name], model))
                 case Group(needs=needs):
                     columns.update(self._columns(selected.shape, model))
                     if needs:
@@ -255,3 +317,10 @@ class Reader:
 
 def _conditions(relation: Relation, selected: Selected, caller: Caller) -> list[sa.ColumnElement[bool]]:
     return relation.where(Arguments(selected.arguments), caller.actor) if relation.where else []
+
+
+def first_of(conditions: Sequence[sa.ColumnElement[bool]]) -> Any:
+    """The place of the first condition that holds, or the number of them when none does."""
+    otherwise = sa.literal(len(conditions))
+    cases = [(condition, place) for place, condition in enumerate(conditions)]
+    return sa.case(*cases, else_=otherwise) if cases else otherwise

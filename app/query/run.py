@@ -27,6 +27,8 @@ from app.query.prepared import Answered, ById, Caller, Prepared
 
 log = structlog.get_logger()
 MOST_PLANS = 500
+DECISIVE = ("orderBy", "language")
+"""Arguments whose values stand in the text of a statement."""
 Structure = tuple[Any, ...] | str | bool
 
 
@@ -107,10 +109,10 @@ class Engine:
 
 
 def _structure(values: Any, by_value: bool = False) -> Structure:
-    """What decides the shape of a statement: what is given, and the values of orders."""
+    """What decides the shape of a statement: what is given, and the values of orders and of languages."""
     if isinstance(values, dict):
         return tuple(
-            (name, _structure(value, by_value or name == "orderBy"))
+            (name, _structure(value, by_value or name in DECISIVE))
             for name, value in values.items()
             if value is not None
         )

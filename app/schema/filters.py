@@ -43,10 +43,11 @@ def one_site(arguments: Arguments, actor: Any) -> Conditions:
         raise bad_input("Give either id or number.")
     if arguments.has("id"):
         return [Site.id == arguments.value(sa.Uuid, "id", convert=lambda value: key_of(value, "site"))]
-    return [Site.number == arguments.value(sa.Text, "number", convert=_searched_number)]
+    return [Site.number == arguments.value(sa.Text, "number", convert=searched_number)]
 
 
-def _searched_number(number: str) -> str:
+def searched_number(number: str) -> str:
+    """A site number to look for, as it is kept, or one that no site has."""
     return site_number(number) if all(map(is_readable, number)) else NO_NUMBER
 
 

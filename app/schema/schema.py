@@ -25,6 +25,7 @@ from app.schema.calendar import CalendarSubscription
 from app.schema.mutation import Mutation
 from app.schema.payloads import ERROR_TYPES
 from app.schema.query import PUBLIC, Query
+from app.schema.recommended import RECOMMENDATION_TYPES
 from app.schema.types import AccessRequest, Contact, Membership, User
 
 DATE_TIME = strawberry.scalar(
@@ -38,7 +39,15 @@ DATE_TIME = strawberry.scalar(
 
 def build_schema() -> GraphQLSchema:
     """The executable schema. Raises ValueError when a field reads rows of which no rule says who sees them."""
-    types = [User, Membership, Contact, AccessRequest, CalendarSubscription, *ERROR_TYPES]
+    types = [
+        User,
+        Membership,
+        Contact,
+        AccessRequest,
+        CalendarSubscription,
+        *ERROR_TYPES,
+        *RECOMMENDATION_TYPES,
+    ]
     config = StrawberryConfig(scalar_map={datetime: DATE_TIME})
     schema: GraphQLSchema = strawberry.Schema(Query, Mutation, types=types, config=config)._schema
     for kind in schema.type_map.values():
