@@ -13,7 +13,8 @@ from tests.world import VIEW, Person, World, ago
 REQUEST = """__typename id siteNumber state justification approverJustification grantedRole denialReason
   createdAt closedAt expiresAt requester { ibmId } decidedBy { name } site { id name }
   requestedPrivileges { purchaseAndDownload reporting entitlementInventory entitlementAllocations
-    accountManagement { manageAccess contactUpdates accountDocuments } }"""
+    accountManagement { manageAccess contactUpdates accountDocuments } }
+  viewerCan { grant { allowed code reason } deny { allowed code reason } withdraw { allowed code reason } }"""
 """Everything that can be selected of a request."""
 WISHES = {
     "purchaseAndDownload": "SOFTWARE_DOWNLOAD",

@@ -47,6 +47,8 @@ UPDATE_E_NOTIFICATIONS       | -           | own     | own  | own  | own    | ow
 SUBSCRIBE_TO_CALENDAR        | -           | all     | none | none | none   | none | none
 SEE_CALENDAR_SUBSCRIPTION    | -           | own     | own  | own  | own    | own  | own
 REVOKE_CALENDAR_SUBSCRIPTION | -           | own     | own  | own  | own    | own  | own
+SEE_DECIDERS                 | -           | all     | all  | all  | all    | all  | none
+CHECK_ACCESS             | manage_access   | all     | own  | all  | all    | own  | own
 """
 """The domain page's table, line by line. NONE, VIEW and UPDATE are a secondary contact's level of `by`.
 

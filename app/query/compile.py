@@ -8,21 +8,18 @@ the same shape (keys, cursors, the caller and their sites) is a parameter, fille
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from functools import cache, reduce
-from operator import add
 from typing import Any
 
 import sqlalchemy as sa
 from graphql import GraphQLNonNull
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.sql import visitors
 
-from app.db.pool import compiled_once, render
+from app.db.pool import render
 from app.policy import SEEING, seen, visible
 from app.query.collect import Selected, Shape
 from app.query.compile_caller import CallerColumns
 from app.query.compile_choice import chosen, looked_up, parts_of
+from app.query.compile_column import column_text, written
 from app.query.compile_page import connection
 from app.query.declare import (
     Arguments,
@@ -41,9 +38,6 @@ from app.query.declare import (
 from app.query.ids import ids_in
 from app.query.jsontext import Pieces, Text, if_allowed, object_of, text_of
 from app.query.plan import Plan, Run, Unplannable, within
-
-MOMENT = 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'
-"""How `datetime.isoformat` writes a moment with microseconds, in PostgreSQL's words."""
 
 
 @dataclass
@@ -209,34 +203,6 @@ class Compiler:
             values,
             lambda kind, value_of: self.parameter(kind, lambda run: value_of(run.arguments[number])),
         )
-
-
-@cache
-def column_text(column: Column, is_required: bool) -> Pieces:
-    """The text of a column that whoever sees the row may see; compiled once, unless it is a subquery."""
-    has_subquery = any(isinstance(part, sa.ScalarSelect) for part in visitors.iterate(column.sql))
-    pieces = written(column, is_required)
-    if has_subquery:
-        return pieces
-    return [piece if isinstance(piece, str) else compiled_once(piece) for piece in pieces]
-
-
-def written(column: Column, is_required: bool) -> Pieces:
-    """The text of a column as JSON: strings in quotes, null where there is no value."""
-    sql, kind = column.sql, column.sql.type
-    if column.kind:
-        pieces: Pieces = [f'"{column.kind}_', sa.func.replace(sa.cast(sql, sa.Text), "-", ""), '"']
-    elif isinstance(kind, sa.Enum):
-        pieces = ['"', sa.cast(sql, sa.Text), '"']
-    elif kind.python_type is datetime:
-        pieces = ['"', sa.func.to_char(sa.func.timezone("UTC", sql), MOMENT), '"']
-    else:
-        pieces = [sa.cast(sa.func.to_json(sql), sa.Text)]
-    if is_required:
-        return pieces
-    # Concatenation by operator is null as soon as a part of it is.
-    parts = [sa.literal(piece, sa.Text) if isinstance(piece, str) else piece for piece in pieces]
-    return [sa.func.coalesce(reduce(add, parts), "null")]
 
 
 def is_joined(relation: Relation, source: Relation, parent: Any) -> bool:

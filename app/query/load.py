@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.models import Base
 from app.language import spoken
-from app.policy import seen, visible
 from app.query.collect import Selected, Shape
 from app.query.declare import (
     Arguments,
@@ -32,8 +31,7 @@ from app.query.declare import (
     Value,
 )
 from app.query.ids import ids_in, write_id
-from app.query.lookup import PLACE
-from app.query.lookup import rows as rows_of
+from app.query.load_statement import conditions_of, from_of, lookup_of, select_of
 from app.query.page import SORT, Page, Slice
 from app.query.plan import Caller
 from app.query.rows import PARENT, TYPE, Row, array_of, by_parent, keyed, label_of, node_shapes
@@ -129,21 +127,15 @@ class Reader:
 
     async def _looked_up(self, selected: Selected, lookup: Lookup) -> Any:
         """The objects of all inputs, in their order."""
-        source = rows_of(
-            lookup,
-            lambda kind, value_of: sa.literal(value_of(selected.arguments), kind),
-            visible(self.caller.actor, lookup.needs, lookup.model),
-        )
-        columns = self._columns(selected.shape, lookup.model)
-        statement = sa.select(PLACE, *(column.label(label) for label, column in columns.items()))
-        found = await self._fetch(statement.select_from(source).order_by(PLACE))
+        statement = lookup_of(self.caller.actor, lookup, selected)
+        found = await self._fetch(statement)
         objects = await self.complete(selected.shape, found, lookup.model)
         return objects if selected.is_list else objects[0]
 
     async def _related(self, selected: Selected, relation: Relation, rows: Sequence[Row]) -> list[Any]:
         """The rows that belong to each parent: all of them for a list, the first for a single object."""
-        statement = self._select(relation, [selected.shape])
-        statement = statement.where(*_conditions(relation, selected, self.caller))
+        statement = select_of(self.caller.actor, relation, [selected.shape])
+        statement = statement.where(*conditions_of(relation, selected, self.caller.actor))
         order = list(relation.order(Arguments(selected.arguments))) if relation.order else []
         keys: list[Any] = [None] * len(rows)
         if relation.on and relation.local:
@@ -205,12 +197,12 @@ class Reader:
         columns, descending = connection.order_by(Arguments(selected.arguments))
         conditions = [
             on == parents.c.key,
-            *_conditions(connection, selected, self.caller),
+            *conditions_of(connection, selected, self.caller.actor),
             *page.conditions(columns, descending),
         ]
         reverse = descending != page.backwards
         cut = (
-            self._select(connection, shapes)
+            select_of(self.caller.actor, connection, shapes)
             .add_columns(*(sa.cast(column, sa.Text).label(f"{SORT}{i}") for i, column in enumerate(columns)))
             .where(*conditions)
             .order_by(*(column.desc() if reverse else column.asc() for column in columns))
@@ -223,8 +215,8 @@ class Reader:
     async def _counts(self, selected: Selected, connection: Paged, keys: list[Any]) -> dict[Any, int]:
         on = getattr(connection.model, connection.on or "")
         statement = (
-            self._from(connection, sa.select(on, sa.func.count()))
-            .where(on == sa.any_(array_of(keys, on)), *_conditions(connection, selected, self.caller))
+            from_of(self.caller.actor, connection, sa.select(on, sa.func.count()))
+            .where(on == sa.any_(array_of(keys, on)), *conditions_of(connection, selected, self.caller.actor))
             .group_by(on)
         )
         return {row[0]: row[1] for row in await self.connection.execute(statement)}
@@ -265,62 +257,11 @@ class Reader:
         relation = Relation(model, on="id", local="id")
         column: Any = model.__table__.c.id
         rows = await self._fetch(
-            self._select(relation, [shape]).where(column == sa.any_(array_of(keys, column)))
+            select_of(self.caller.actor, relation, [shape]).where(column == sa.any_(array_of(keys, column)))
         )
         objects = await self.complete(shape, rows, model)
         return {row[PARENT]: value for row, value in zip(rows, objects, strict=True)}
 
-    def _select(self, relation: Relation, shapes: Iterable[Shape]) -> sa.Select[Any]:
-        columns = {PARENT: getattr(relation.model, relation.on) if relation.on else sa.null()}
-        for shape in shapes:
-            columns.update(self._columns(shape, relation.model))
-        return self._from(relation, sa.select(*(column.label(label) for label, column in columns.items())))
-
-    def _from(self, relation: Relation, statement: sa.Select[Any]) -> sa.Select[Any]:
-        statement = statement.select_from(relation.model).where(seen(self.caller.actor, relation.model))
-        for target, condition in relation.joins:
-            statement = statement.join(target, condition)
-        return statement
-
-    def _columns(self, shape: Shape, model: type[Base]) -> dict[str, Any]:
-        """The columns that a shape needs of its table, by label."""
-        columns: dict[str, Any] = {}
-        for selected in shape.fields:
-            match selected.declaration:
-                case Column(sql=sql, needs=needs):
-                    shown = sa.case((visible(self.caller.actor, needs, model), sql)) if needs else sql
-                    columns[label_of(shape.type.name, selected)] = shown
-                case Chosen() as choice:
-                    cases = [condition for condition, _ in choice.cases(self.caller.actor, model)]
-                    columns[label_of(shape.type.name, selected)] = first_of(cases)
-                case Parts(when=when):
-                    for name, (action, condition) in when.items():
-                        label = f"{label_of(shape.type.name, selected)}.{name}"
-                        columns[label] = sa.and_(visible(self.caller.actor, action, model), condition)
-                        columns.update(self._columns(selected.shapes[name], model))
-                case Group(needs=needs):
-                    columns.update(self._columns(selected.shape, model))
-                    if needs:
-                        columns[label_of(shape.type.name, selected)] = visible(
-                            self.caller.actor, needs, model
-                        )
-                case Value(columns=names):
-                    columns.update({name: getattr(model, name) for name in names})
-                case Relation(local=str(name)):
-                    columns[name] = getattr(model, name)
-        return columns
-
     async def _fetch(self, statement: sa.Select[Any]) -> list[Row]:
         rows: list[Row] = [dict(row) for row in (await self.connection.execute(statement)).mappings()]
         return rows
-
-
-def _conditions(relation: Relation, selected: Selected, caller: Caller) -> list[sa.ColumnElement[bool]]:
-    return relation.where(Arguments(selected.arguments), caller.actor) if relation.where else []
-
-
-def first_of(conditions: Sequence[sa.ColumnElement[bool]]) -> Any:
-    """The place of the first condition that holds, or the number of them when none does."""
-    otherwise = sa.literal(len(conditions))
-    cases = [(condition, place) for place, condition in enumerate(conditions)]
-    return sa.case(*cases, else_=otherwise) if cases else otherwise
