@@ -216,7 +216,10 @@ async def test_a_requester_withdraws_their_own_request(world: World, known: bool
     selection = f"accessRequest {{ {REQUEST} }}"
     payload = await person.succeed("withdrawAccessRequest", selection, accessRequestId=request["id"])
     withdrawn = payload["accessRequest"]
-    assert withdrawn == request | {"state": "WITHDRAWN", "closedAt": withdrawn["closedAt"]}
+    changed = {name: withdrawn[name] for name in ("closedAt", "viewerCan")}
+    assert withdrawn == request | {"state": "WITHDRAWN"} | changed
+    assert request["viewerCan"]["withdraw"]["allowed"]
+    assert withdrawn["viewerCan"]["withdraw"]["code"] == "REQUEST_CLOSED"
     assert withdrawn["closedAt"] is not None
     assert await own_requests(person) == [withdrawn]
 
