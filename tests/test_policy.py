@@ -18,7 +18,7 @@ from app.db.models import AccessRequest, Contact, Membership, Site, User
 from app.db.preferences import CalendarSubscription
 from app.errors import RequestError, UserError
 from app.identity import standings_of
-from app.policy import Action, allowed, allows, denial, seen, visible
+from app.policy import Action, allowed, allows, denial, denials, seen, visible, who_may
 from app.rules import AccessRequestState, ContactType, DenialReason, Language, Role, UpdateLevel
 from tests.world import Place, World, contact_row
 
@@ -247,6 +247,26 @@ async def test_sql_selects_what_the_decision_allows(
             for action in MODELS[model]
         }
         assert by_sql == decided
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+async def test_sql_gives_the_reason_that_the_decision_gives(
+    database: AsyncEngine, landscape: Landscape, model: type[Any]
+) -> None:
+    told = set()
+    for actor in landscape.actors[:-1]:
+        for action in MODELS[model]:
+            cases = denials(actor, action, model)
+            found = await selected(
+                database, {str(i): so for i, (so, _) in enumerate(cases)}, landscape.rows[model]
+            )
+            for row in landscape.rows[model]:
+                if not allows(actor, action, row):
+                    first = (why for i, (_, why) in enumerate(cases) if row.id in found[str(i)])
+                    reason = next(first, who_may(action)).tell(str)
+                    assert reason == denial(actor, action, row)
+                    told.add(reason)
+    assert told
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
