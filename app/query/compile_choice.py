@@ -84,9 +84,9 @@ def looked_up(compiler: Compiler, selected: Selected, lookup: Lookup) -> Text:
     source = rows(
         lookup,
         lambda kind, value_of: compiler.parameter(kind, lambda run: value_of(run.arguments[number])),
-        visible(compiler.caller, lookup.needs, lookup.model),
+        visible(compiler.caller, lookup.needs, lookup.found),
     )
-    text = text_of(compiler.object(selected.shape, lookup.model))
+    text = text_of(compiler.object(selected.shape, lookup.found))
     if selected.is_list:
         text = text_of(["[", sa.func.string_agg(text, aggregate_order_by(sa.literal(","), PLACE)), "]"])
     return sa.select(text).select_from(source).scalar_subquery()

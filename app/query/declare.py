@@ -158,14 +158,14 @@ class Parts:
 class Lookup:
     """An object for each input in the arguments, beside the row of `model` that was asked for.
 
-    The row is there when it `matches` and the caller may do what it `needs`; its columns are null otherwise. `asks` has
-    the columns of the inputs, with their types and how each is found in an input, which may refuse it; conditions and
-    fields speak of them as `asked`.
+    `asks` has the columns of the inputs, with their types and how each is found in an input, which may refuse it.
+    `found` is an alias of the model, over the one row that is looked up for what is `asked`; its columns are null where
+    there is none, or where the caller may not do with it what it `needs`.
     """
 
     model: type[Base]
+    found: Any
     needs: Action
-    matches: sa.ColumnElement[bool]
     asks: Mapping[str, tuple[Any, Callable[[Mapping[str, Any]], Any]]]
 
 

@@ -129,7 +129,7 @@ class Reader:
         """The objects of all inputs, in their order."""
         statement = lookup_of(self.caller.actor, lookup, selected)
         found = await self._fetch(statement)
-        objects = await self.complete(selected.shape, found, lookup.model)
+        objects = await self.complete(selected.shape, found, lookup.found)
         return objects if selected.is_list else objects[0]
 
     async def _related(self, selected: Selected, relation: Relation, rows: Sequence[Row]) -> list[Any]:

@@ -6,7 +6,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.actor import Actor
-from app.db.models import Base
 from app.policy import seen, visible
 from app.query.collect import Selected, Shape
 from app.query.declare import Arguments, Chosen, Column, Group, Lookup, Parts, Relation, Value
@@ -40,9 +39,9 @@ def lookup_of(actor: Actor, lookup: Lookup, selected: Selected) -> sa.Select[Any
     source = rows(
         lookup,
         lambda kind, value_of: sa.literal(value_of(selected.arguments), kind),
-        visible(actor, lookup.needs, lookup.model),
+        visible(actor, lookup.needs, lookup.found),
     )
-    columns = _labelled(_columns(actor, selected.shape, lookup.model))
+    columns = _labelled(_columns(actor, selected.shape, lookup.found))
     return sa.select(PLACE, *columns).select_from(source).order_by(PLACE)
 
 
@@ -50,7 +49,7 @@ def _labelled(columns: dict[str, Any]) -> list[Any]:
     return [column.label(label) for label, column in columns.items()]
 
 
-def _columns(actor: Actor, shape: Shape, model: type[Base]) -> dict[str, Any]:
+def _columns(actor: Actor, shape: Shape, model: Any) -> dict[str, Any]:
     """The columns that a shape needs of its table, by label."""
     columns: dict[str, Any] = {}
     for selected in shape.fields:

@@ -24,7 +24,7 @@ def rows(lookup: Lookup, parameter: Parameter, allowed: sa.ColumnElement[bool]) 
 
     arrays = sa.func.unnest(*map(column, lookup.asks))
     inputs = arrays.table_valued(*lookup.asks, with_ordinality="place").render_derived(name="asked")
-    return inputs.outerjoin(lookup.model, sa.and_(lookup.matches, allowed))
+    return inputs.outerjoin(lookup.found, allowed)
 
 
 def inputs_in(arguments: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -18,7 +18,7 @@ from app.texts import is_readable
 
 Input = Mapping[str, Any]
 _BY_NAME = {privilege.name: privilege for privilege in CATALOG}
-_HELD_BY_ALL = [privilege for privilege in CATALOG if not privilege.editable]
+[_HELD_BY_ALL] = [privilege for privilege in CATALOG if not privilege.editable]
 
 
 def _site_id(item: Input) -> Any:
@@ -46,33 +46,28 @@ def _level(item: Input) -> str:
     return str(item["level"])
 
 
-def _by_application(editable: Any, otherwise: Any) -> Any:
-    """An expression for each application whose level is kept, chosen by what is asked for."""
-    application = asked("application", sa.Text)
-    return sa.case(*((application == name, editable(name)) for name in PRIVILEGES), else_=otherwise)
-
-
-def _is_enough(name: str) -> Any:
-    held = filters.held(name)
-    return held >= sa.cast(asked("level", sa.Text), held.type)
-
-
 _user_id = (
     sa.select(User.id)
     .where(sa.func.lower(User.ibm_id) == sa.func.lower(asked("ibm_id", sa.Text)))
-    .correlate(None)
     .scalar_subquery()
 )
-_site_of_number = (
-    sa.select(Site.id).where(Site.number == asked("site_number", sa.Text)).correlate(None).scalar_subquery()
+_site_id_of_number = sa.select(Site.id).where(Site.number == asked("site_number", sa.Text)).scalar_subquery()
+HELD = sa.orm.aliased(
+    Membership,
+    sa.select(Membership)
+    .where(
+        Membership.site_id == sa.func.coalesce(asked("site_id", sa.Uuid), _site_id_of_number),
+        Membership.user_id == _user_id,
+    )
+    # The one row is found by its key before anybody asks whether it may be seen, however many the caller sees.
+    .limit(1)
+    .lateral("held"),
 )
+"""The membership that is asked about."""
 CHECK = Lookup(
     Membership,
+    HELD,
     Action.CHECK_ACCESS,
-    sa.and_(
-        Membership.site_id == sa.func.coalesce(asked("site_id", sa.Uuid), _site_of_number),
-        Membership.user_id == _user_id,
-    ),
     {
         "site_id": (sa.Uuid, _site_id),
         "site_number": (sa.Text, _site_number),
@@ -81,12 +76,21 @@ CHECK = Lookup(
         "level": (sa.Text, _level),
     },
 )
-ENOUGH = _by_application(_is_enough, sa.true())
-HELD = _by_application(lambda name: sa.cast(filters.held(name), sa.Text), _HELD_BY_ALL[0].highest.name)
+
+
+def _by_application(value_of: Any, otherwise: Any) -> Any:
+    """An expression over the level held of the application that is asked for, if its level can be set."""
+    application = asked("application", sa.Text)
+    cases = ((application == name, value_of(filters.held(name, HELD))) for name in PRIVILEGES)
+    return sa.case(*cases, else_=otherwise)
+
+
+_LEVEL = _by_application(lambda held: sa.cast(held, sa.Text), _HELD_BY_ALL.highest.name)
+_IS_ENOUGH = _by_application(lambda held: held >= sa.cast(asked("level", sa.Text), held.type), sa.true())
 _FAULTS = (
-    (Membership.id.is_(None), Code.NO_ACCESS),
-    (sa.not_(Membership.active), Code.ACCESS_ENDED),
-    (sa.not_(ENOUGH), Code.LEVEL_TOO_LOW),
+    (HELD.id.is_(None), Code.NO_ACCESS),
+    (sa.not_(HELD.active), Code.ACCESS_ENDED),
+    (sa.not_(_IS_ENOUGH), Code.LEVEL_TOO_LOW),
 )
 
 
@@ -112,10 +116,10 @@ class AccessDecision:
         "Why not, for people, in the language of the caller; null when they may.",
     )
     held_level: str | None = reads(
-        Column(sa.case((sa.and_(Membership.id.is_not(None), Membership.active), HELD))),
+        Column(sa.case((sa.and_(HELD.id.is_not(None), HELD.active), _LEVEL))),
         "The level that the person holds of the application; null where they have no access.",
     )
     membership_id: strawberry.ID | None = reads(
-        Column(Membership.id, "membership", needs=Action.SEE_MEMBERSHIP),
+        Column(HELD.id, "membership", needs=Action.SEE_MEMBERSHIP),
         "The membership that says so; null where there is none that the caller may see.",
     )

@@ -17,7 +17,8 @@ BOTH, USERS_ONLY = [Role.SECONDARY_CONTACT, Role.USER], [Role.USER]
 _other = sa.orm.aliased(Membership)
 _seats_taken = (
     sa.select(sa.func.count(_other.seat))
-    .where(_other.site_id == Membership.site_id, _other.seat.is_not(None))
+    # Named one by one, the seats are found by their index.
+    .where(_other.site_id == Membership.site_id, _other.seat.in_(range(1, SECONDARY_CONTACT_SEATS + 1)))
     .correlate(Membership)
     .scalar_subquery()
 )

@@ -23,9 +23,9 @@ PATTERN_CHARACTER = re.compile(r"[%_\\]")
 CONTACT_TYPE = Contact.types.type.item_type
 
 
-def held(name: str) -> Any:
+def held(name: str, table: Any = Membership) -> Any:
     """The level of a privilege that a membership holds; the primary contact's is the highest."""
-    column = getattr(Membership, name)
+    column = getattr(table, name)
     return sa.func.coalesce(column, sa.literal(PRIVILEGES[name].highest, column.type))
 
 
