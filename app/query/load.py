@@ -31,8 +31,8 @@ from app.query.declare import (
     Value,
 )
 from app.query.ids import ids_in, write_id
-from app.query.load_statement import conditions_of, from_of, lookup_of, select_of
-from app.query.page import SORT, Page, Slice
+from app.query.load_statement import conditions_of, from_of, lookup_of, page_of, select_of
+from app.query.page import Page, Slice
 from app.query.plan import Caller
 from app.query.rows import PARENT, TYPE, Row, array_of, by_parent, keyed, label_of, node_shapes
 
@@ -179,38 +179,9 @@ class Reader:
         found: dict[Any, list[Row]] = {}
         shapes = [shape for below in selected.shape.fields for shape in node_shapes(below)]
         if shapes or any(below.name in ("edges", "pageInfo") for below in selected.shape.fields):
-            rows = await self._fetch(self._cut(selected, connection, page, keys, shapes))
+            rows = await self._fetch(page_of(self.caller.actor, selected, connection, page, keys, shapes))
             found = by_parent(rows, rows)
         return {key: page.slice(found.get(key, [])) for key in keys}
-
-    def _cut(
-        self,
-        selected: Selected,
-        connection: Paged,
-        page: Page,
-        keys: list[Any],
-        shapes: list[Shape],
-    ) -> sa.Select[Any]:
-        """The statement that cuts a page out of the list of each parent."""
-        on = getattr(connection.model, connection.on or "")
-        parents = sa.select(sa.func.unnest(array_of(keys, on)).label("key")).subquery()
-        columns, descending = connection.order_by(Arguments(selected.arguments))
-        conditions = [
-            on == parents.c.key,
-            *conditions_of(connection, selected, self.caller.actor),
-            *page.conditions(columns, descending),
-        ]
-        reverse = descending != page.backwards
-        cut = (
-            select_of(self.caller.actor, connection, shapes)
-            .add_columns(*(sa.cast(column, sa.Text).label(f"{SORT}{i}") for i, column in enumerate(columns)))
-            .where(*conditions)
-            .order_by(*(column.desc() if reverse else column.asc() for column in columns))
-            .limit(page.size + 1)
-            .correlate(parents)
-            .lateral()
-        )
-        return sa.select(cut).select_from(parents.join(cut, sa.true()))
 
     async def _counts(self, selected: Selected, connection: Paged, keys: list[Any]) -> dict[Any, int]:
         on = getattr(connection.model, connection.on or "")

@@ -8,9 +8,10 @@ import sqlalchemy as sa
 from app.actor import Actor
 from app.policy import seen, visible
 from app.query.collect import Selected, Shape
-from app.query.declare import Arguments, Chosen, Column, Group, Lookup, Parts, Relation, Value
+from app.query.declare import Arguments, Chosen, Column, Group, Lookup, Paged, Parts, Relation, Value
 from app.query.lookup import PLACE, rows
-from app.query.rows import PARENT, label_of
+from app.query.page import SORT, Page
+from app.query.rows import PARENT, array_of, label_of
 
 
 def select_of(actor: Actor, relation: Relation, shapes: Iterable[Shape]) -> sa.Select[Any]:
@@ -32,6 +33,31 @@ def from_of(actor: Actor, relation: Relation, statement: sa.Select[Any]) -> sa.S
 def conditions_of(relation: Relation, selected: Selected, actor: Actor) -> list[sa.ColumnElement[bool]]:
     """What the arguments of a relation ask of its rows."""
     return relation.where(Arguments(selected.arguments), actor) if relation.where else []
+
+
+def page_of(
+    actor: Actor, selected: Selected, connection: Paged, page: Page, keys: list[Any], shapes: list[Shape]
+) -> sa.Select[Any]:
+    """A page cut out of the list of each parent."""
+    on = getattr(connection.model, connection.on or "")
+    parents = sa.select(sa.func.unnest(array_of(keys, on)).label("key")).subquery()
+    columns, descending = connection.order_by(Arguments(selected.arguments))
+    conditions = [
+        on == parents.c.key,
+        *conditions_of(connection, selected, actor),
+        *page.conditions(columns, descending),
+    ]
+    reverse = descending != page.backwards
+    cut = (
+        select_of(actor, connection, shapes)
+        .add_columns(*(sa.cast(column, sa.Text).label(f"{SORT}{i}") for i, column in enumerate(columns)))
+        .where(*conditions)
+        .order_by(*(column.desc() if reverse else column.asc() for column in columns))
+        .limit(page.size + 1)
+        .correlate(parents)
+        .lateral()
+    )
+    return sa.select(cut).select_from(parents.join(cut, sa.true()))
 
 
 def lookup_of(actor: Actor, lookup: Lookup, selected: Selected) -> sa.Select[Any]:

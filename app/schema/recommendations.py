@@ -38,7 +38,7 @@ RECOMMENDATIONS = Parts(
     {
         "NoSecondaryContactRecommendation": (Action.ADD_USER, sa.not_(_ASSISTED)),
         "SingleDeciderRecommendation": (
-            Action.NOMINATE_PRIMARY_CONTACT,
+            Action.ADD_USER,
             sa.and_(_ASSISTED, sa.not_(_at_site(Decider, Decider.role == Role.SECONDARY_CONTACT))),
         ),
         "ContactReviewOverdueRecommendation": (
