@@ -72,6 +72,9 @@ class Code(Enum):
     PORT_NOT_ALLOWED = message("Use port 443, or one from 1024 on.")
     WEBHOOK_LIMIT = message("The site has its {limit} webhooks. Delete one first.")
     WEBHOOK_INACTIVE = message("This webhook is not active. Make it active first.")
+    NO_ACCESS = message("This person has no access to this site, as far as you may know.")
+    ACCESS_ENDED = message("This person's access to the site has ended.")
+    LEVEL_TOO_LOW = message("This person holds a lower level of this application.")
     CONFLICT = message("Somebody changed this at the same moment. Look at it again and repeat.")
 
 

@@ -1,11 +1,11 @@
-"""Who may do what: one table, and its four readings.
+"""Who may do what: one table, and its readings.
 
 `RULES` says it once. From it come the decision about a row (`allows`), the SQL predicate over rows (`visible`),
-the sentence of a denial (`denial`) and the sentence of the schema (`sentence`). Any line whose tests all hold
-allows. Source: the domain page, "Who may do what".
+the sentence of a denial (`denial`, and over rows `denials`) and the sentence of the schema (`sentence`). Any line whose
+tests all hold allows. Source: the domain page, "Who may do what".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Protocol
@@ -14,11 +14,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.actor import Actor, Standing
+from app.db.deciders import Decider
 from app.db.models import AccessRequest, Base, Contact, Membership, Site, User
 from app.db.outbox import Message
 from app.db.preferences import CalendarSubscription
 from app.db.webhooks import Webhook, WebhookDelivery
 from app.errors import message
+from app.language import Words, words
 from app.rules import Level, Role, UpdateLevel
 
 
@@ -50,6 +52,8 @@ class Action(Enum):
     REVOKE_CALENDAR_SUBSCRIPTION = auto()
     MANAGE_WEBHOOKS = auto()
     SEE_MESSAGES = auto()
+    SEE_DECIDERS = auto()
+    CHECK_ACCESS = auto()
 
 
 class Subject(Protocol):
@@ -149,6 +153,8 @@ RULES: dict[Action, tuple[Line, ...]] = {
     Action.REVOKE_CALENDAR_SUBSCRIPTION: ((OWN,),),
     Action.MANAGE_WEBHOOKS: ((PRIMARY,), (ACCESS_MANAGER,)),
     Action.SEE_MESSAGES: ((PRIMARY,), (ACCESS_MANAGER,)),
+    Action.SEE_DECIDERS: ((MEMBER,),),
+    Action.CHECK_ACCESS: ((PRIMARY,), (ACCESS_VIEWER,), (OWN,)),
 }
 
 SEEING: dict[type[Base], Action] = {
@@ -160,6 +166,7 @@ SEEING: dict[type[Base], Action] = {
     Webhook: Action.MANAGE_WEBHOOKS,
     WebhookDelivery: Action.MANAGE_WEBHOOKS,
     Message: Action.SEE_MESSAGES,
+    Decider: Action.SEE_DECIDERS,
 }
 """The action that seeing a row of a table is. What one may not see does not exist."""
 
@@ -254,11 +261,37 @@ def _seen_users(actor: Caller) -> sa.ColumnElement[bool]:
 
 def denial(actor: Actor, action: Action, row: Subject, translate: Callable[[str], str] = str) -> str:
     """Why not: the first condition on the row that fails where the caller's role would do, or else who may."""
+    for before, test in _tests_of_row(action):
+        if all(_holds(other, actor, row) for other in before) and not _holds(test, actor, row):
+            return translate(test.denial)
+    return who_may(action).tell(translate)
+
+
+def denials(actor: Caller, action: Action, table: Any) -> list[tuple[sa.ColumnElement[bool], Words]]:
+    """The sentences of `denial` over the rows of a table, for rows that are not `visible`.
+
+    The first whose condition holds is the reason; when none does, it is `who_may`.
+    """
+    found = []
+    for before, test in _tests_of_row(action):
+        conditions = (_condition(other, actor, table) for other in before)
+        found.append((sa.and_(*conditions, sa.not_(_condition(test, actor, table))), words(test.denial)))
+    return found
+
+
+def _tests_of_row(action: Action) -> Iterator[tuple[Line, Of]]:
+    """Each test of the row, with what has to hold before it is the one that decides."""
     for line in RULES[action]:
-        failing = [test for test in line if not _holds(test, actor, row)]
-        if failing and isinstance(failing[0], Of):
-            return translate(failing[0].denial)
-    return translate(message("Allowed: {who}.")).format(who=sentence(action, translate))
+        for place, test in enumerate(line):
+            if isinstance(test, Of):
+                yield line[:place], test
+
+
+def who_may(action: Action) -> Words:
+    """The sentence of a denial that says who may."""
+    return Words(
+        lambda translate: translate(message("Allowed: {who}.")).format(who=sentence(action, translate))
+    )
 
 
 def sentence(action: Action, translate: Callable[[str], str] = str) -> str:

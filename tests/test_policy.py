@@ -19,7 +19,7 @@ from app.db.outbox import Message
 from app.db.preferences import CalendarSubscription
 from app.errors import RequestError, UserError
 from app.identity import standings_of
-from app.policy import Action, allowed, allows, denial, seen, visible
+from app.policy import Action, allowed, allows, denial, denials, seen, visible, who_may
 from app.rules import AccessRequestState, ContactType, DenialReason, Language, Role, UpdateLevel
 from tests.world import Place, World, contact_row
 
@@ -50,6 +50,8 @@ SEE_CALENDAR_SUBSCRIPTION    | -           | own     | own  | own  | own    | ow
 REVOKE_CALENDAR_SUBSCRIPTION | -           | own     | own  | own  | own    | own  | own
 MANAGE_WEBHOOKS          | manage_access   | all     | none | none | all    | none | none
 SEE_MESSAGES             | manage_access   | all     | none | none | all    | none | none
+SEE_DECIDERS                 | -           | all     | all  | all  | all    | all  | none
+CHECK_ACCESS             | manage_access   | all     | own  | all  | all    | own  | own
 """
 """The domain page's table, line by line. NONE, VIEW and UPDATE are a secondary contact's level of `by`.
 
@@ -251,6 +253,26 @@ async def test_sql_selects_what_the_decision_allows(
             for action in MODELS[model]
         }
         assert by_sql == decided
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+async def test_sql_gives_the_reason_that_the_decision_gives(
+    database: AsyncEngine, landscape: Landscape, model: type[Any]
+) -> None:
+    told = set()
+    for actor in landscape.actors[:-1]:
+        for action in MODELS[model]:
+            cases = denials(actor, action, model)
+            found = await selected(
+                database, {str(i): so for i, (so, _) in enumerate(cases)}, landscape.rows[model]
+            )
+            for row in landscape.rows[model]:
+                if not allows(actor, action, row):
+                    first = (why for i, (_, why) in enumerate(cases) if row.id in found[str(i)])
+                    reason = next(first, who_may(action)).tell(str)
+                    assert reason == denial(actor, action, row)
+                    told.add(reason)
+    assert told
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)

@@ -26,17 +26,21 @@ class Caller(Protocol):
     actor: Actor
     language: Language
     page_limit: int
+    wished: Language | None
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one request fills into a statement; `keys` are those that given values refer to, by relation."""
+    """What one request fills into a statement; `keys` are those that given values refer to, by relation.
+
+    `wished` is the language of the request, where it names one.
+    """
 
     identity: Identity
     arguments: Mapping[int, Mapping[str, Any]]
     pages: Mapping[int, Page]
+    wished: Language | None = None
     keys: Mapping[int, list[UUID | None]] = field(default_factory=dict)
-    language: Language = Language.EN
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,6 @@ class Plan:
     parameters: list[Callable[[Run], Any]]
     paged: list[Selected]
     relations: list[int] = field(default_factory=list)
-    in_words: bool = False
-    """Whether it tells something in the caller's language."""
 
     def values(self, run: Run) -> list[Any]:
         """The parameters of a request, in their order."""

@@ -72,7 +72,7 @@ class Prepared:
             return dict.fromkeys((root.key for root in self.forest.read), "null") if public else None
         for other in others:
             other.values(self._run(self.caller.identity, {}))
-        if self.forest.resolved or plan.in_words:
+        if self.forest.resolved:
             await self.caller.sign_in()
         if not plan.sql:
             return {}
@@ -122,7 +122,7 @@ class Prepared:
         return writer.text(found)
 
     def _run(self, identity: Identity, keys: Mapping[int, list[Any]]) -> Run:
-        return Run(identity, self.arguments, self.pages, keys, self.caller.language)
+        return Run(identity, self.arguments, self.pages, self.caller.wished, keys)
 
     def _info(self, root: Selected) -> GraphQLResolveInfo[Any]:
         """What graphql-core tells a resolver."""

@@ -27,6 +27,8 @@ from app.query.plan import Plan, Unplannable
 from app.query.prepared import Answered, ById, Caller, Prepared
 
 log = structlog.get_logger()
+DECISIVE = ("orderBy", "language")
+"""Arguments whose values stand in the text of a statement."""
 MOST_SHAPES = 20
 """Of one document: by its operations, by the values of @skip and @include, and by which arguments are given."""
 Structure = tuple[Any, ...] | str | bool
@@ -113,10 +115,10 @@ class Engine:
 
 
 def _structure(values: Any, by_value: bool = False) -> Structure:
-    """What decides the shape of a statement: what is given, and the values of orders."""
+    """What decides the shape of a statement: what is given, and the values of orders and of languages."""
     if isinstance(values, dict):
         return tuple(
-            (name, _structure(value, by_value or name == "orderBy"))
+            (name, _structure(value, by_value or name in DECISIVE))
             for name, value in values.items()
             if value is not None
         )

@@ -18,7 +18,9 @@ from app.rules import (
     MessageKind,
     MessageState,
     OverviewLevel,
+    PrivilegeName,
     PurchaseAndDownloadLevel,
+    RecommendationCode,
     Role,
     Topic,
     UpdateLevel,
@@ -40,7 +42,9 @@ __all__ = [
     "MessageState",
     "OrderDirection",
     "OverviewLevel",
+    "PrivilegeName",
     "PurchaseAndDownloadLevel",
+    "RecommendationCode",
     "Role",
     "Topic",
     "UpdateLevel",
@@ -177,6 +181,31 @@ _described(
         "TOOL_CHANGES": "Changes of the tools, such as this service.",
         "RENEWAL_QUOTES": "Quotes for the renewal of software subscription and support.",
         "NEW_VERSIONS": "New versions of products, and how to upgrade to them.",
+    },
+)
+_described(
+    PrivilegeName,
+    "An application, by its place in PrivilegeSet.",
+    {
+        "PURCHASE_AND_DOWNLOAD": "PrivilegeSet.purchaseAndDownload.",
+        "REPORTING": "PrivilegeSet.reporting.",
+        "ENTITLEMENT_INVENTORY": "PrivilegeSet.entitlementInventory.",
+        "ENTITLEMENT_ALLOCATIONS": "PrivilegeSet.entitlementAllocations.",
+        "MANAGE_ACCESS": "PrivilegeSet.accountManagement.manageAccess.",
+        "CONTACT_UPDATES": "PrivilegeSet.accountManagement.contactUpdates.",
+        "CONTACT_UPDATE_OVERVIEW": "PrivilegeSet.accountManagement.contactUpdateOverview.",
+        "ACCOUNT_DOCUMENTS": "PrivilegeSet.accountManagement.accountDocuments.",
+    },
+)
+_described(
+    RecommendationCode,
+    "What a site could do better.",
+    {
+        "NO_SECONDARY_CONTACT": "Nobody assists the primary contact.",
+        "SINGLE_DECIDER": "There are secondary contacts, but the primary contact alone decides about access.",
+        "CONTACT_REVIEW_OVERDUE": "The monthly review of the contacts has not been done in time.",
+        "ACCESS_ENDS_SOON": "The access of somebody ends soon.",
+        "OLD_PENDING_REQUESTS": "Somebody has been waiting for a decision for long.",
     },
 )
 _described(OrderDirection, "Which way a list runs.", {"ASC": "Smallest first.", "DESC": "Largest first."})

@@ -25,9 +25,9 @@ PATTERN_CHARACTER = re.compile(r"[%_\\]")
 CONTACT_TYPE = Contact.types.type.item_type
 
 
-def held(name: str) -> Any:
+def held(name: str, table: Any = Membership) -> Any:
     """The level of a privilege that a membership holds; the primary contact's is the highest."""
-    column = getattr(Membership, name)
+    column = getattr(table, name)
     return sa.func.coalesce(column, sa.literal(PRIVILEGES[name].highest, column.type))
 
 
@@ -45,10 +45,11 @@ def one_site(arguments: Arguments, actor: Any) -> Conditions:
         raise bad_input("Give either id or number.")
     if arguments.has("id"):
         return [Site.id == arguments.value(sa.Uuid, "id", convert=lambda value: key_of(value, "site"))]
-    return [Site.number == arguments.value(sa.Text, "number", convert=_searched_number)]
+    return [Site.number == arguments.value(sa.Text, "number", convert=searched_number)]
 
 
-def _searched_number(number: str) -> str:
+def searched_number(number: str) -> str:
+    """A site number to look for, as it is kept, or one that no site has."""
     return site_number(number) if all(map(is_readable, number)) else NO_NUMBER
 
 

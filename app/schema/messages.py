@@ -1,15 +1,15 @@
 """Messages to people, as those see them who manage access to the site."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
 from app.db import models as m
 from app.db.outbox import Message as Row
+from app.language import words
 from app.policy import Action, allowed
-from app.query.declare import Column, Paged, Relation, reads
-from app.query.words import in_words
+from app.query.declare import Chosen, Column, Paged, Relation, reads
 from app.rules import MessageFault
 from app.schema import filters
 from app.schema.enums import MessageKind, MessageState
@@ -29,6 +29,11 @@ MESSAGES = Paged(
 """The messages about a site."""
 
 
+def _faults(_caller: Any, table: Any) -> list[tuple[Any, Any]]:
+    """The sentence of each fault."""
+    return [(table.fault == fault, words(fault.value)) for fault in MessageFault]
+
+
 @strawberry.type(
     description="A message to a person about a site; what it says, only they read. "
     + allowed(Action.SEE_MESSAGES)
@@ -44,7 +49,7 @@ class Message(Node):
     state: MessageState = reads(Column(Row.state), "Where it stands on its way.")
     attempts: int = reads(Column(Row.attempts), "How often it was tried to be sent.")
     last_error: str | None = reads(
-        Column(in_words(Row.fault, MessageFault)),
+        Chosen(_faults),
         "Why the last attempt failed, in the caller's language; null when none has.",
     )
     created_at: datetime = reads(Column(Row.created_at), "When it was written.")

@@ -26,6 +26,7 @@ from app.schema.messages import Message
 from app.schema.mutation import Mutation
 from app.schema.payloads import ERROR_TYPES
 from app.schema.query import PUBLIC, Query
+from app.schema.recommended import RECOMMENDATION_TYPES
 from app.schema.types import AccessRequest, Contact, Membership, User
 from app.schema.webhooks import Webhook, WebhookDelivery
 
@@ -50,6 +51,7 @@ def build_schema() -> GraphQLSchema:
         Webhook,
         WebhookDelivery,
         *ERROR_TYPES,
+        *RECOMMENDATION_TYPES,
     ]
     config = StrawberryConfig(scalar_map={datetime: DATE_TIME})
     schema: GraphQLSchema = strawberry.Schema(Query, Mutation, types=types, config=config)._schema

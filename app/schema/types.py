@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import sqlalchemy as sa
 import strawberry
 
+from app.db import deciders as d
 from app.db import models as m
 from app.db.webhooks import Webhook as WebhookRow
 from app.policy import Action, allowed
@@ -27,11 +28,19 @@ from app.schema.arguments import (
     WhichMessages,
     WithType,
 )
+from app.schema.assignable import HAS_SEAT, SEATS_LEFT, AssignableLevels, assignable_levels, assignable_roles
 from app.schema.enums import AccessRequestState, ContactType, DenialReason, Language, Role
 from app.schema.lists import VERSION, Connection, Node
 from app.schema.messages import MESSAGES, Message
+from app.schema.permissions import (
+    AccessRequestPermissions,
+    ContactPermissions,
+    MembershipPermissions,
+    SitePermissions,
+)
 from app.schema.preferences import ENotifications
 from app.schema.privileges import PrivilegeSet, RequestedPrivileges
+from app.schema.recommendations import RECOMMENDATIONS, Recommendation
 from app.webhook_rules import WEBHOOK_SLOTS
 
 if TYPE_CHECKING:
@@ -120,6 +129,13 @@ class Membership(Node):
     site: Annotated["Site", strawberry.lazy("app.schema.types")] | None = reads(
         Relation(m.Site, on="id", local="site_id"), "To which site."
     )
+    viewer_can: MembershipPermissions = reads(Group(), "What the caller may do with it, and if not, why.")
+    assignable_roles: list[Role] = assignable_roles(
+        Action.UPDATE_MEMBERSHIP,
+        HAS_SEAT,
+        "The roles that the caller may give this member now: SECONDARY_CONTACT only while there is a seat for them. "
+        "Empty for others.",
+    )
 
 
 @strawberry.type(description="A user asks for access to a site. " + allowed(Action.SEE_ACCESS_REQUEST))
@@ -159,6 +175,7 @@ class AccessRequest(Node):
         Relation(m.Site, on="id", local="site_id"),
         "The site; null for those who do not belong to it, whether it exists or not.",
     )
+    viewer_can: AccessRequestPermissions = reads(Group(), "What the caller may do with it, and if not, why.")
 
 
 @strawberry.type(description="Everything about a contact beyond the overview.")
@@ -196,6 +213,7 @@ class Contact(Node):
     site: Annotated["Site", strawberry.lazy("app.schema.types")] | None = reads(
         Relation(m.Site, on="id", local="site_id"), "The site."
     )
+    viewer_can: ContactPermissions = reads(Group(), "What the caller may do with it, and if not, why.")
 
 
 @strawberry.type(
@@ -215,6 +233,22 @@ class ContactReview:
     next_due_at: datetime = reads(Column(m.Site.contacts_review_due_at), "When it has to be done next.")
     overdue: bool = reads(
         Column(m.Site.contacts_review_due_at <= sa.func.now()), "Whether it should have been done by now."
+    )
+
+
+@strawberry.type(
+    description="A member who decides about access: the primary contact, or a secondary contact with manage access "
+    "UPDATE. Every member is told their names, to know whom to ask. " + allowed(Action.SEE_DECIDERS)
+)
+class Decider:
+    """Who decides."""
+
+    name: str = reads(Column(d.Decider.name), "First and last name.")
+    role: Role = reads(Column(d.Decider.role), "What they are at the site.")
+    membership: Membership | None = reads(
+        Relation(m.Membership, on="id", local="id"),
+        "Their membership; null for those who see their name only.",
+        Action.SEE_MEMBERSHIP,
     )
 
 
@@ -238,6 +272,31 @@ class Site(Node):
     viewer_membership: Membership | None = reads(
         Relation(m.Membership, on="site_id", local="id", where=filters.own_membership),
         "The caller's own membership of the site.",
+    )
+    viewer_can: SitePermissions = reads(Group(), "What the caller may do at the site, and if not, why.")
+    assignable_roles: list[Role] = assignable_roles(
+        Action.ADD_USER,
+        SEATS_LEFT,
+        "The roles that the caller may give a new member now: SECONDARY_CONTACT only while there is a free seat. "
+        "Empty for others.",
+    )
+    assignable_levels: list[AssignableLevels] = assignable_levels(
+        "The levels that the caller may give with each of these roles. Empty for others."
+    )
+    deciders: list[Decider] = reads(
+        Relation(
+            d.Decider,
+            on="site_id",
+            local="id",
+            order=lambda _: [d.Decider.role, d.Decider.sort_name, d.Decider.id],
+        ),
+        "Who decides about access at this site, the primary contact first: whom to ask.",
+        Action.SEE_DECIDERS,
+    )
+    recommendations: list[Recommendation] = reads(
+        RECOMMENDATIONS,
+        "What the site could do better; each one is shown to those who can do something about it, as its type says.",
+        Action.SEE_SITE,
     )
 
     @reads(
