@@ -12,15 +12,18 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from app import development
 from app.config import Misconfigured, Settings
 from app.db.engine import create_engine
 from app.db.pool import Pool
-from app.endpoint import Endpoint, masked
+from app.endpoint import Endpoint
+from app.execution import Execution, masked
 from app.http_response import ALWAYS, PROFILES
+from app.live.feed import Feed
+from app.live.subscriptions import Subscriptions
 from app.log import configure_logging
 from app.query.run import Engine
 from app.schema.schema import build_schema
@@ -46,15 +49,18 @@ def create_app(settings: Settings | None = None) -> Starlette:
         raise Misconfigured("DATABASE_URL is not set; account-management serve starts an embedded PostgreSQL")
     url = settings.database_url.get_secret_value()
     database, pool, schema = create_engine(url, settings), Pool(url, settings), build_schema()
-    endpoint = Endpoint(
+    execution = Execution(
         schema=schema,
         database=database,
         pool=pool,
         engine=Engine(schema, pool) if settings.read_engine else None,
         verifier=verifier_of(settings),
-        size_limit=settings.request_size_limit,
         page_limit=settings.page_size_limit,
-        profile=PROFILES[settings.http_profile],
+    )
+    feed = Feed(pool, url, settings)
+    subscriptions = Subscriptions(execution, feed, settings)
+    endpoint = Endpoint(
+        execution, subscriptions, settings.request_size_limit, PROFILES[settings.http_profile]
     )
 
     @asynccontextmanager
@@ -64,11 +70,13 @@ def create_app(settings: Settings | None = None) -> Starlette:
         gc.freeze()
         gc.set_threshold(20_000, 20, 100)
         yield
+        await feed.close()
         await pool.close()
         await database.dispose()
 
     routes: list[BaseRoute] = [
         Route("/graphql", endpoint),
+        WebSocketRoute("/graphql", endpoint),
         _health(database),
     ]
     if settings.development:

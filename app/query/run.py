@@ -99,7 +99,7 @@ class Engine:
         return forest
 
     def _plan(self, forest: Forest, arguments: Mapping[int, Mapping[str, Any]]) -> Plan:
-        structure = tuple(_structure(arguments[id(selected)]) for selected in forest.with_arguments)
+        structure = tuple(structure_of(arguments[id(selected)]) for selected in forest.with_arguments)
         known, plan = self.plans.get((id(forest), structure), (None, None))
         if plan is None or known is not forest:
             plan = Compiler(arguments).plan(forest.roots)
@@ -124,11 +124,11 @@ class Engine:
         log.debug("read without a plan", reason=reason)
 
 
-def _structure(values: Any, by_value: bool = False) -> Structure:
+def structure_of(values: Any, by_value: bool = False) -> Structure:
     """What decides the shape of a statement: what is given, and the values of orders."""
     if isinstance(values, dict):
         return tuple(
-            (name, _structure(value, by_value or name == "orderBy"))
+            (name, structure_of(value, by_value or name == "orderBy"))
             for name, value in values.items()
             if value is not None
         )

@@ -13,6 +13,7 @@ from app.rules import (
     AccessRequestState,
     ContactType,
     DenialReason,
+    Event,
     Language,
     OverviewLevel,
     PurchaseAndDownloadLevel,
@@ -27,6 +28,7 @@ __all__ = [
     "Code",
     "ContactType",
     "DenialReason",
+    "Event",
     "Language",
     "MembershipOrderField",
     "OrderDirection",
@@ -140,6 +142,27 @@ _described(
         "SUBSCRIPTION_AND_SUPPORT_RENEWAL": "Renewal of software subscription and support.",
         "SUBSCRIPTION_AND_SUPPORT_MEDIA_SHIPMENT": "Shipment of media under subscription and support.",
         "BILLING": "Invoices.",
+    },
+)
+_described(
+    Event,
+    "What happened, in the history. More may come with time.",
+    {
+        "SITE_CREATED": "A site was created.",
+        "USER_REGISTERED": "A person became known.",
+        "USER_SIGNED_IN_FIRST": "A person who was added before signed in for the first time.",
+        "ACCESS_REQUESTED": "Somebody asked for access.",
+        "ACCESS_REQUEST_WITHDRAWN": "The requester took the request back.",
+        "ACCESS_REQUEST_EXPIRED": "A request that nobody decided in time was closed, because of a new one.",
+        "ACCESS_REQUEST_GRANTED": "A request was granted.",
+        "ACCESS_REQUEST_DENIED": "A request was denied.",
+        "USER_ADDED": "A person became a member of the site.",
+        "MEMBERSHIP_UPDATED": "Role, levels or justification of a membership were changed.",
+        "MEMBERSHIP_REMOVED": "A member's access was taken away.",
+        "SITE_LEFT": "A member gave up their own access.",
+        "CONTACT_CREATED": "A contact was written.",
+        "CONTACT_UPDATED": "A contact was changed.",
+        "CONTACT_DELETED": "A contact was deleted.",
     },
 )
 _described(OrderDirection, "Which way a list runs.", {"ASC": "Smallest first.", "DESC": "Largest first."})

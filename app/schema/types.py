@@ -193,6 +193,10 @@ class Site(Node):
         Column(filters.remaining_seats),
         f"How many more secondary contacts fit; a site has at most {SECONDARY_CONTACT_SEATS}.",
     )
+    last_event_id: strawberry.ID | None = reads(
+        Column(filters.last_event_id),
+        "Id of the newest event of the site, as `after` for subscriptions: what happened since this was read is told.",
+    )
     viewer_membership: Membership | None = reads(
         Relation(m.Membership, on="site_id", local="id", where=filters.own_membership),
         "The caller's own membership of the site.",
