@@ -134,19 +134,19 @@ class Socket:
 
 @asynccontextmanager
 async def plugged(
-    server: Server, headers: Mapping[str, str] | None = None, protocol: str | None = PROTOCOL, **options: Any
+    server: Server, headers: Mapping[str, str] | None, *protocols: str, **options: Any
 ) -> AsyncIterator[Socket]:
-    """A WebSocket of one's own."""
-    protocols = [Subprotocol(protocol)] if protocol else None
+    """A WebSocket of one's own, for one of these protocols."""
+    spoken = [Subprotocol(protocol) for protocol in protocols] or None
     url = f"ws://{server.address}/graphql"
-    async with connect(url, subprotocols=protocols, additional_headers=headers, **options) as plug:
+    async with connect(url, subprotocols=spoken, additional_headers=headers, **options) as plug:
         yield Socket(plug)
 
 
 @asynccontextmanager
-async def joined(server: Server, token: str | None) -> AsyncIterator[Socket]:
+async def joined(server: Server, token: str | None, **options: Any) -> AsyncIterator[Socket]:
     """A WebSocket of somebody."""
-    async with plugged(server) as socket:
+    async with plugged(server, None, PROTOCOL, **options) as socket:
         await socket.initialise(token)
         yield socket
 

@@ -47,7 +47,15 @@ class Change:
         }
 
 
-_VALUES = sa.func.coalesce(HistoryEvent.after, HistoryEvent.before)
+# What is missing may be a null of JSON as well as one of SQL.
+_PERSON = sa.func.coalesce(
+    *(
+        values[name].astext
+        for name in ("user_id", "requester_id")
+        for values in (HistoryEvent.after, HistoryEvent.before)
+    )
+)
+_REMOVED = sa.func.coalesce(sa.func.jsonb_typeof(HistoryEvent.after), "null") == "null"
 CHANGES = render(
     sa.select(
         HistoryEvent.number,
@@ -56,8 +64,8 @@ CHANGES = render(
         HistoryEvent.at,
         HistoryEvent.subject_type,
         HistoryEvent.subject_id,
-        sa.func.coalesce(_VALUES["user_id"].astext, _VALUES["requester_id"].astext).label("user_id"),
-        HistoryEvent.after.is_(None).label("removed"),
+        _PERSON.label("user_id"),
+        _REMOVED.label("removed"),
     )
     .where(
         HistoryEvent.stream == sa.bindparam("site_id", None, type_=sa.Uuid),

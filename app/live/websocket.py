@@ -181,7 +181,7 @@ class Socket:
         """Send what comes of an operation, unless the client has stopped it."""
         task = asyncio.current_task()
         try:
-            async with aclosing(self._answers(operation)) as answers:
+            async with aclosing(self._answers(id, operation)) as answers:
                 async for answer in answers:
                     if self.operations.get(id) is not task:
                         return
@@ -198,7 +198,7 @@ class Socket:
         finally:
             self.listening.discard(task)
 
-    async def _answers(self, operation: Operation) -> AsyncGenerator[Answer]:
+    async def _answers(self, id: str, operation: Operation) -> AsyncGenerator[Answer]:
         """The answer to a query or a mutation, or all those of a subscription; an error where there is none."""
         execution, language = self.subscriptions.execution, self.headers.get(b"accept-language", b"")
         try:
@@ -208,7 +208,10 @@ class Socket:
                 context = execution.context(await execution.actor(self.identity), language)
                 yield await execution.run(document, definition, operation, context)
                 return
-            self.listening.add(asyncio.current_task())
+            task = asyncio.current_task()
+            if self.operations.get(id) is not task:
+                return
+            self.listening.add(task)
             # When the token ends, the whole socket is closed, so that clients come back with another one.
             speaker = self.identity and replace(self.identity, ends_at=math.inf)
             answers = self.subscriptions.answers(document, definition, operation, speaker, language)
