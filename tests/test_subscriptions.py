@@ -1,6 +1,7 @@
 """What subscriptions tell, to whom and in which order, over both transports and from every process."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -528,6 +529,16 @@ async def test_a_change_that_is_taken_back_is_not_told(world: World, server: Ser
     assert len(await world.events(place)) == 1
 
 
+def narrow(server: Server) -> socket.socket:
+    """A connection with hardly any room for what is not read."""
+    plug = socket.socket()
+    plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**18)
+    host, port = server.address.split(":")
+    plug.connect((host, int(port)))
+    plug.setblocking(False)
+    return plug
+
+
 async def test_a_slow_subscriber_is_sent_away_and_costs_the_others_nothing(
     world: World, settings: Settings
 ) -> None:
@@ -542,17 +553,19 @@ async def test_a_slow_subscriber_is_sent_away_and_costs_the_others_nothing(
     )
     with running(create_app(small)) as server:
         async with (
-            joined(server, place.primary.token, max_queue=1, max_size=None) as slow,
+            joined(server, place.primary.token, max_size=None, sock=narrow(server)) as slow,
             listening("websocket", server, place.primary, EVENTS, place) as quick,
         ):
             await slow.begin("1", big, site=place.id)
             await server.heard_by(place, 2)
+            slow.plug.transport.pause_reading()
             until_stalled = time.monotonic() + 3
             count = 0
             while time.monotonic() < until_stalled:
                 await save_contact(place, f"Name{count}")
                 assert await events(quick, 1) == ["CONTACT_CREATED"]
                 count += 1
+            slow.plug.transport.resume_reading()
             got = []
             while (message := await slow.of("1"))["type"] == "next":
                 got.append(message["payload"]["data"]["siteChanged"]["eventId"])
@@ -564,6 +577,7 @@ async def test_a_slow_subscriber_is_sent_away_and_costs_the_others_nothing(
             await slow.begin("2", EVENTS, site=place.id, after=got[-1])
             rest = [(await slow.next("2"))["siteChanged"]["eventId"] for _ in history[len(got) :]]
             assert got + rest == history
+            await slow.send(id="2", type="complete")
 
 
 async def test_a_process_serves_so_many_subscriptions_and_no_more(world: World, settings: Settings) -> None:
