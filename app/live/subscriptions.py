@@ -88,11 +88,14 @@ class Subscriptions:
             if isinstance(source, ExecutionResult):
                 yield Answer(errors=[described(error) for error in source.errors or ()])
                 return
-            subscribed = Subscribed.of(document, definition, operation, source.selected)
-            ends_at = identity.ends_at if identity else math.inf
-            async with aclosing(self._events(source, subscribed, context, ends_at)) as answers:
-                async for answer in answers:
-                    yield answer
+            try:
+                subscribed = Subscribed.of(document, definition, operation, source.selected)
+                ends_at = identity.ends_at if identity else math.inf
+                async with aclosing(self._events(source, subscribed, context, ends_at)) as answers:
+                    async for answer in answers:
+                        yield answer
+            finally:
+                self.feed.leave(source.subscriber)
         except Exception as error:
             yield instead(error)
         finally:
@@ -139,23 +142,20 @@ class Subscriptions:
         self, source: Source, subscribed: Subscribed, context: Context, ends_at: float
     ) -> AsyncGenerator[Answer]:
         subscriber, subject = source.subscriber, SUBJECTS[source.selected.name]
-        try:
-            while True:
-                change = await _next(source, ends_at)
-                # The rights of this moment, and not those of the one who began to listen.
-                actor = replace(context.actor, standings=subscriber.standings)
-                if not _is_told(change, subject, actor):
-                    continue
-                answer = await self.payloads.read(subscribed, change, replace(context, actor=actor))
-                if answer.errors:
-                    # An event that cannot be read is not skipped: the client comes back for it.
-                    yield Answer(errors=answer.errors)
-                    return
-                began = time.monotonic()
-                yield answer
-                subscriber.took(time.monotonic() - began)
-        finally:
-            self.feed.leave(subscriber)
+        while True:
+            change = await _next(source, ends_at)
+            # The rights of this moment, and not those of the one who began to listen.
+            actor = replace(context.actor, standings=subscriber.standings)
+            if not _is_told(change, subject, actor):
+                continue
+            answer = await self.payloads.read(subscribed, change, replace(context, actor=actor))
+            if answer.errors:
+                # An event that cannot be read is not skipped: the client comes back for it.
+                yield Answer(errors=answer.errors)
+                return
+            began = time.monotonic()
+            yield answer
+            subscriber.took(time.monotonic() - began)
 
 
 def _is_told(change: Change, subject: str | None, actor: Actor) -> bool:
