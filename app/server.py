@@ -57,7 +57,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         verifier=verifier_of(settings),
         page_limit=settings.page_size_limit,
     )
-    feed = Feed(pool, url, settings)
+    feed = Feed(pool, settings)
     subscriptions = Subscriptions(execution, feed, settings)
     endpoint = Endpoint(
         execution, subscriptions, settings.request_size_limit, PROFILES[settings.http_profile]

@@ -4,25 +4,29 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+from httpx2 import ASGITransport, AsyncClient
 from joserfc import jwt
-from sqlalchemy.ext.asyncio import create_async_engine
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app import development
 from app.config import Settings
 from app.db.engine import async_url
 from app.db.models import Contact, Membership
+from app.live import sse, websocket
 from app.live.listener import APPLICATION
 from app.query.ids import parse_id
 from app.rules import ContactType
 from app.server import create_app
 from app.tokens import LEEWAY
+from tests.conftest import administer
 from tests.live import Server, Socket, Stream, joined, running, streaming, until
 from tests.world import CONTACT, VIEW, Person, Place, World, ago
 
@@ -539,24 +543,57 @@ def narrow(server: Server) -> socket.socket:
     return plug
 
 
+BIG = (
+    "subscription($site: ID!) { siteChanged(siteId: $site) { event eventId site { "
+    + " ".join(f"c{n}: contacts {{ lastName email id firstName types }}" for n in range(40))
+    + " } } }"
+)
+"""Asks for half a megabyte of a site with many contacts."""
+
+
+async def many_contacts(world: World, place: Place) -> None:
+    """Make a site whose contacts are much to read."""
+    for number in range(60):
+        await world.contact(place, [ContactType.BILLING], last_name=f"{number} " + "x" * 90)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_client_that_takes_nothing_is_given_up(
+    world: World, server: Server, transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = await world.site()
+    await many_contacts(world, place)
+    monkeypatch.setattr(sse, "SEND_LASTS", 0.3)
+    monkeypatch.setattr(websocket, "SEND_LASTS", 0.3)
+    async with AsyncExitStack() as stack:
+        if transport == "sse":
+            await stack.enter_async_context(streaming(server, place.primary.token, BIG, site=place.id))
+        else:
+            socket = await stack.enter_async_context(joined(server, place.primary.token, max_size=None))
+            await socket.begin("1", BIG, site=place.id)
+            socket.plug.transport.pause_reading()
+        await server.heard_by(place)
+        count = 0
+        while server.listeners(place):
+            await save_contact(place)
+            count += 1
+        assert count > 2
+        if transport == "websocket":
+            socket.plug.transport.abort()
+
+
 async def test_a_slow_subscriber_is_sent_away_and_costs_the_others_nothing(
     world: World, settings: Settings
 ) -> None:
     place = await world.site()
-    for number in range(60):
-        await world.contact(place, [ContactType.BILLING], last_name=f"{number} " + "x" * 90)
+    await many_contacts(world, place)
     small = settings.model_copy(update={"subscription_backlog": 3})
-    big = (
-        "subscription($site: ID!) { siteChanged(siteId: $site) { event eventId site { "
-        + " ".join(f"c{n}: contacts {{ lastName email id firstName types }}" for n in range(40))
-        + " } } }"
-    )
     with running(create_app(small)) as server:
         async with (
             joined(server, place.primary.token, max_size=None, sock=narrow(server)) as slow,
             listening("websocket", server, place.primary, EVENTS, place) as quick,
         ):
-            await slow.begin("1", big, site=place.id)
+            await slow.begin("1", BIG, site=place.id)
             await server.heard_by(place, 2)
             slow.plug.transport.pause_reading()
             until_stalled = time.monotonic() + 3
@@ -652,3 +689,30 @@ async def test_contacts_and_others_stay_unseen_in_what_is_told_of_the_site(
         assert change["site"]["viewerMembership"] == {"role": "USER"}
     parsed = parse_id(place.id)
     assert parsed and len(await world.rows(Contact, Contact.site_id == parsed[1])) == 2
+
+
+async def test_an_event_of_a_newer_release_is_passed_over(
+    empty_database: AsyncEngine, settings: Settings, world: World
+) -> None:
+    url = empty_database.url.render_as_string(hide_password=False)
+    await administer(url, "ALTER TYPE event ADD VALUE 'SOMETHING_NEW'")
+    own = settings.model_copy(update={"database_url": SecretStr(url)})
+    app = create_app(own)
+    async with AsyncClient(transport=ASGITransport(app=app), base_url="http://test") as client:
+        elsewhere = World(empty_database, client, settings)
+        place = await elsewhere.site()
+        with running(create_app(own)) as server:
+            async with listening("websocket", server, place.primary, EVENTS, place) as heard:
+                async with empty_database.begin() as connection:
+                    await connection.execute(
+                        sa.text(
+                            "INSERT INTO history_event (stream, site_id, event, actor_name, subject_type, subject_id,"
+                            " subject_name) VALUES (:site, :site, 'SOMETHING_NEW', 'somebody', 'site', :site, 'x')"
+                        ),
+                        {"site": place.site_id},
+                    )
+                await save_contact(place)
+                assert await events(heard, 1) == ["CONTACT_CREATED"]
+        execution = app.routes[0].endpoint.execution  # type: ignore[attr-defined]
+        await execution.pool.close()
+        await execution.database.dispose()

@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed
 
 from app.config import Settings
 from app.context import Context
+from app.execution import Execution
 from app.server import create_app
 from tests.live import PATIENCE, PROTOCOL, Server, joined, plugged, running, until
 from tests.world import CONTACT, World
@@ -356,3 +357,27 @@ async def test_a_socket_that_is_closed_at_once_leaves_nothing_behind(world: Worl
             await socket.send(id="1", type="complete")
             await socket.begin("1", EVENTS, site=place.id)
     await until(lambda: not server.subscriptions.running and not server.listeners(place))
+
+
+async def test_an_issuer_that_does_not_answer_is_no_refusal(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = {"oidc_issuer": "http://127.0.0.1:9", "oidc_audience": "x", "database_url": database_url}
+    with running(create_app(Settings(**nobody, development=False))) as server:
+        async with plugged(server, None, PROTOCOL) as socket:
+            token = "e30.e30.e30"
+            await socket.send(type="connection_init", payload={"authorization": f"Bearer {token}"})
+            assert (await socket.closed())[0] == 1013
+
+
+async def test_an_unexpected_error_closes_the_socket_and_can_be_found_in_the_log(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise RuntimeError("the password is secret")
+
+    monkeypatch.setattr(Execution, "identity", fail)
+    async with plugged(server, None, PROTOCOL) as socket:
+        await socket.send(type="connection_init")
+        assert await socket.closed() == (4500, "Internal server error")
+    assert "error_id" in capsys.readouterr().out

@@ -114,7 +114,6 @@ class Feed:
     """All topics of this process. `turns` bounds how many connections are used at once for all that follows events."""
 
     pool: Pool
-    url: str
     settings: Settings
     topics: dict[UUID, Topic] = field(default_factory=dict)
     turns: asyncio.Semaphore = field(init=False)
@@ -122,9 +121,7 @@ class Feed:
     _rechecking: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
-        listen = self.settings.listen_database_url
-        url = listen.get_secret_value() if listen else self.url
-        self._listener = Listener(url, self.settings, self._heard, self._read_all)
+        self._listener = Listener(self.settings, self._heard, self._read_all)
         # At most half of the connections, so that requests never wait for subscriptions.
         self.turns = asyncio.Semaphore(max(1, self.settings.database_pool_size // 2))
 

@@ -28,11 +28,19 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
+async def connect(settings: Settings) -> Any:
+    """A connection on which `LISTEN` works. Raises one of `LOST`."""
+    given = settings.listen_database_url or settings.database_url
+    assert given is not None
+    url = async_url(given.get_secret_value()).set(drivername="postgresql")
+    told = server_settings(settings) | {"application_name": APPLICATION}
+    return await asyncpg.connect(url.render_as_string(hide_password=False), server_settings=told)
+
+
 @dataclass
 class Listener:
     """Listens from the first subscriber on. `heard` is called for each event, `connected` after each connection."""
 
-    url: str
     settings: Settings
     heard: Callable[[UUID, int], None]
     connected: Callable[[], None]
@@ -55,18 +63,13 @@ class Listener:
         while True:
             try:
                 async with asyncio.timeout(10):
-                    connection = await self._connect()
+                    connection = await connect(self.settings)
                 pause = FIRST_PAUSE
                 await self._hold(connection)
             except LOST as error:
                 log.warning("the listening connection is lost", error=repr(error))
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-
-    async def _connect(self) -> Any:
-        url = async_url(self.url).set(drivername="postgresql").render_as_string(hide_password=False)
-        told = server_settings(self.settings) | {"application_name": APPLICATION}
-        return await asyncpg.connect(url, server_settings=told)
 
     async def _hold(self, connection: Any) -> None:
         """Listen until the connection is lost."""

@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.documents import chosen
 from app.errors import RequestError
-from app.execution import instead
+from app.execution import instead, masked
 from app.http_request import Headers, Operation, headers_of, read_json
 from app.http_response import NO_DATA, Answer, to_json
 from app.identity import Identity
@@ -65,6 +65,9 @@ async def serve_socket(
         await _close(send, close.code, str(close))
     except RequestError as error:
         await _close(send, 4400, str(error))
+    except Exception as error:
+        masked("unexpected error in a WebSocket", error)
+        await _close(send, 4500, "Internal server error")
 
 
 async def _close(send: Send, code: int, reason: str) -> None:
@@ -147,7 +150,8 @@ class Socket:
         try:
             self.identity = await self.subscriptions.execution.identity(header)
         except RequestError as error:
-            raise Close(*FORBIDDEN) from error
+            refused = error.code == "UNAUTHENTICATED"
+            raise Close(*FORBIDDEN if refused else (1013, str(error))) from error
         self.ends_at, self.ends_with = self.identity.ends_at if self.identity else math.inf, FORBIDDEN
         await self._say(b'{"type":"connection_ack"}')
         self.acknowledged = True
@@ -232,7 +236,9 @@ class Socket:
 
     def _give_up(self) -> None:
         self.ends_at, self.ends_with = 0.0, (1008, "Messages were not taken in time")
-        self._patience.reschedule(0.0)
+        # If nothing is being waited for, the next wait ends at once.
+        with suppress(RuntimeError):
+            self._patience.reschedule(0.0)
 
 
 def _message(text: str) -> Mapping[str, Any]:
