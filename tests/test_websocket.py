@@ -7,10 +7,12 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from websockets.exceptions import ConnectionClosed
 
 from app.config import Settings
 from app.context import Context
+from app.db.models import Site
 from app.execution import Execution
 from app.server import create_app
 from tests.live import PATIENCE, PROTOCOL, Server, joined, plugged, running, until
@@ -381,3 +383,27 @@ async def test_an_unexpected_error_closes_the_socket_and_can_be_found_in_the_log
         await socket.send(type="connection_init")
         assert await socket.closed() == (4500, "Internal server error")
     assert "error_id" in capsys.readouterr().out
+
+
+async def test_a_socket_is_closed_at_once_though_something_still_runs(world: World, server: Server) -> None:
+    place = await world.site()
+    waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    async with joined(server, place.primary.token) as socket:
+        async with world.database.begin() as connection:
+            await connection.execute(sa.select(Site).where(Site.id == place.site_id).with_for_update())
+            await socket.begin("1", CREATE, input={"siteId": place.id, **CONTACT})
+            async with asyncio.timeout(PATIENCE):
+                while not await connection.scalar(waiting):
+                    pass
+            await socket.plug.send("nonsense")
+            assert (await socket.closed())[0] == 4400
+            assert await world.events(place) == []
+        async with asyncio.timeout(PATIENCE):
+            while not await world.events(place):
+                pass
+
+
+async def test_an_upgrade_has_so_many_headers_and_no_more(server: Server) -> None:
+    async with plugged(server, {f"X-{number}": "x" for number in range(101)}, PROTOCOL) as socket:
+        code, reason = await socket.closed()
+        assert code == 4400 and "header" in reason

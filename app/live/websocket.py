@@ -58,19 +58,27 @@ async def serve_socket(
         if not spoken:
             raise Close(4406, "Subprotocol not acceptable")
         socket = Socket(subscriptions, size_limit, headers_of(scope), receive, send)
+    except (Close, RequestError) as error:
+        await _close(send, error)
+        return
+    try:
         await socket.serve()
     except (Left, TimeoutError, OSError):
         pass
-    except Close as close:
-        await _close(send, close.code, str(close))
-    except RequestError as error:
-        await _close(send, 4400, str(error))
     except Exception as error:
+        await _close(send, error)
+    finally:
+        await socket.finish()
+
+
+async def _close(send: Send, error: Exception) -> None:
+    code, reason = 4500, "Internal server error"
+    if isinstance(error, Close):
+        code, reason = error.code, str(error)
+    elif isinstance(error, RequestError):
+        code, reason = 4400, str(error)
+    else:
         masked("unexpected error in a WebSocket", error)
-        await _close(send, 4500, "Internal server error")
-
-
-async def _close(send: Send, code: int, reason: str) -> None:
     cut = reason.encode(errors="replace")[:LONGEST_REASON].decode(errors="ignore")
     with suppress(TimeoutError, OSError):
         async with asyncio.timeout(1):
@@ -104,11 +112,19 @@ class Socket:
             while True:
                 await self._take(_message(await self._text()))
         finally:
-            await self._stop_all()
+            for id in list(self.operations):
+                self._stop(id)
+
+    async def finish(self) -> None:
+        """Wait for what may change something; nobody hears of it any more."""
+        if self.tasks:
+            await asyncio.wait(self.tasks)
 
     async def _text(self) -> str:
         """The next message, which comes before the connection has to be initialised or the token ends."""
         left = self.ends_at - time.time()
+        if left <= 0:
+            raise Close(*self.ends_with)
         try:
             async with asyncio.timeout(min(left, LONGEST_TIMER)) as self._patience:
                 received = await self.receive()
@@ -174,12 +190,6 @@ class Socket:
         task = self.operations.pop(id, None)
         if task is not None and task in self.listening:
             task.cancel()
-
-    async def _stop_all(self) -> None:
-        for id in list(self.operations):
-            self._stop(id)
-        if self.tasks:
-            await asyncio.wait(self.tasks)
 
     async def _run(self, id: str, operation: Operation) -> None:
         """Send what comes of an operation, unless the client has stopped it."""
