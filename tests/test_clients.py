@@ -91,7 +91,7 @@ async def test_graphql_ws_comes_back_with_another_token_and_misses_nothing(
     world: World, server: Server
 ) -> None:
     place = await world.site()
-    short = f"Bearer {short_lived(world, place.primary, 4)}"
+    short = f"Bearer {short_lived(world, place.primary, 10)}"
     async with script("graphql-ws", server, place, 4, TOKEN_2=short) as process:
         await said(process, "page")
         assert await said(process, "closed") == 1000

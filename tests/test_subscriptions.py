@@ -473,7 +473,7 @@ def short_lived(world: World, person: Person, seconds: float) -> str:
 
 async def test_the_end_of_a_token_closes_the_socket(world: World, server: Server) -> None:
     place = await world.site()
-    token = short_lived(world, place.primary, 2)
+    token = short_lived(world, place.primary, 5)
     async with listening("websocket", server, place.primary, EVENTS, place, token=token) as heard:
         assert isinstance(heard, Socket)
         await save_contact(place)
@@ -484,7 +484,7 @@ async def test_the_end_of_a_token_closes_the_socket(world: World, server: Server
 
 async def test_the_end_of_a_token_ends_server_sent_events(world: World, server: Server) -> None:
     place = await world.site()
-    token = short_lived(world, place.primary, 2)
+    token = short_lived(world, place.primary, 5)
     async with listening("sse", server, place.primary, EVENTS, place, token=token) as heard:
         await save_contact(place)
         assert await events(heard, 1) == ["CONTACT_CREATED"]

@@ -27,7 +27,7 @@ LIMIT = 5_000
 @pytest.fixture(scope="module")
 def server(settings: Settings) -> Iterator[Server]:
     """A server that takes short messages, few operations, and has a little patience."""
-    tight = {"request_size_limit": LIMIT, "subscriptions_per_socket": 3, "connection_init_timeout": 1}
+    tight = {"request_size_limit": LIMIT, "subscriptions_per_socket": 3, "connection_init_timeout": 3}
     with running(create_app(settings.model_copy(update=tight))) as server:
         yield server
 

@@ -80,7 +80,8 @@ class Listener:
             self.connected()
             while not lost.is_set():
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(lost.wait(), HEARTBEAT)
+                    async with asyncio.timeout(HEARTBEAT):
+                        await lost.wait()
                 # A connection that a network has forgotten tells nobody that it is gone.
                 await connection.fetchval("SELECT 1", timeout=HEARTBEAT)
         finally:
