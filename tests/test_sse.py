@@ -186,6 +186,6 @@ async def test_a_client_that_leaves_leaves_nothing_behind(
     async with streaming(server, place.primary.token, EVENTS, site=place.id):
         await server.heard_by(place)
     await until(lambda: not server.subscriptions.running and not server.listeners(place))
-    assert place.site_id not in server.subscriptions.feed.topics
+    await until(lambda: place.site_id not in server.subscriptions.feed.topics)
     assert capsys.readouterr().out == ""
     assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []

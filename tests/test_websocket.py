@@ -336,7 +336,7 @@ async def test_a_client_that_vanishes_leaves_nothing_behind(world: World, server
         await server.heard_by(place, 0)
         with pytest.raises(ConnectionClosed):
             await socket.plug.recv()
-    assert place.site_id not in server.subscriptions.feed.topics
+    await until(lambda: place.site_id not in server.subscriptions.feed.topics)
 
 
 async def test_sockets_are_closed_when_the_server_ends(world: World, settings: Settings) -> None:
