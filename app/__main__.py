@@ -86,6 +86,11 @@ def serve(
             loop="auto" if sys.platform == "win32" else "uvloop",
             http=HttpProtocol,
             server_header=False,
+            # One more byte than is taken, so that it is we who say what is wrong with a message.
+            ws_max_size=settings.request_size_limit + 1,
+            ws_per_message_deflate=False,
+            # Subscriptions end only when somebody ends them; their clients come back to another process.
+            timeout_graceful_shutdown=5,
             log_level="warning",
         )
 

@@ -29,6 +29,11 @@ class Settings(BaseSettings):
     migration_database_url: SecretStr | None = Field(
         None, description="The same database as its owner, for migrations; `DATABASE_URL` when not set."
     )
+    listen_database_url: SecretStr | None = Field(
+        None,
+        description="The same database, reached so that `LISTEN` works (not through a pooler in transaction mode); "
+        "`DATABASE_URL` when not set.",
+    )
     database_pool_size: int = Field(
         10,
         ge=1,
@@ -72,9 +77,25 @@ class Settings(BaseSettings):
     oidc_claim_first_name: str = Field("given_name", description="Claim that holds the first name.")
     oidc_claim_last_name: str = Field("family_name", description="Claim that holds the last name.")
     page_size_limit: int = Field(100, ge=1, le=500, description="Most rows a client may ask for in one page.")
-    request_size_limit: int = Field(100_000, ge=1_000, description="Largest request body, in bytes.")
+    request_size_limit: int = Field(
+        100_000, ge=1_000, description="Largest request body or WebSocket message, in bytes."
+    )
     request_timeout: float = Field(
         30.0, gt=0, description="Seconds a client has to send a request, headers and body together."
+    )
+    subscriptions_per_socket: int = Field(
+        50, ge=1, description="Operations that one WebSocket may have running at once."
+    )
+    subscriptions_per_process: int = Field(
+        5_000, ge=1, description="Subscriptions that one server process serves at once."
+    )
+    subscription_backlog: int = Field(
+        200,
+        ge=1,
+        description="Events that a client which takes none may fall behind, before its subscription is ended.",
+    )
+    connection_init_timeout: float = Field(
+        5.0, gt=0, description="Seconds a WebSocket has to send `connection_init`."
     )
     read_engine: bool = Field(
         True,

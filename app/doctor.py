@@ -1,5 +1,6 @@
 """Looks whether a service can run as it is set up, and says what to do where it cannot."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -11,10 +12,15 @@ from app.config import Misconfigured, Settings
 from app.db.engine import SERVER_ROLE
 from app.db.migrate import current_revision, newest_revision
 from app.errors import RequestError
+from app.live.listener import LOST, connect
 from app.messages.delivery import Maildir, Undelivered, delivery_of
 from app.tokens import PublishedKeys
 
 OLDEST_POSTGRESQL = 150000
+PROBE = "account_management_doctor"
+"""The channel on which it is tried whether announcements are heard."""
+PATIENCE = 5.0
+"""Seconds in which they have to be."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,7 @@ async def examine(settings: Settings, database: AsyncEngine) -> AsyncIterator[Fi
             yield await _role(connection)
             yield await _revision(connection)
             yield await _dead(connection)
+        yield await _listening(settings, database)
     except (SQLAlchemyError, OSError) as error:
         yield Finding(False, f"database: {error}", "check DATABASE_URL and run account-management migrate")
     yield await _issuer(settings)
@@ -54,6 +61,22 @@ async def _revision(connection: AsyncConnection) -> Finding:
     current = await current_revision(connection)
     what = f"revision {current or 'none'} of the tables"
     return Finding(current == newest_revision(), what, "run account-management migrate")
+
+
+async def _listening(settings: Settings, database: AsyncEngine) -> Finding:
+    """Whether what is announced on one connection is heard on another, as subscriptions need it."""
+    heard, advice = asyncio.Event(), "set LISTEN_DATABASE_URL to reach the database without a pooler"
+    try:
+        async with asyncio.timeout(PATIENCE):
+            listening = await connect(settings)
+            await listening.add_listener(PROBE, lambda *_: heard.set())
+            async with database.begin() as connection:
+                await connection.execute(text(f"NOTIFY {PROBE}"))
+            await heard.wait()
+            await listening.close()
+    except LOST as error:
+        return Finding(False, f"announcements of events are not heard: {error!r}", advice)
+    return Finding(True, "announcements of events are heard", advice)
 
 
 async def _issuer(settings: Settings) -> Finding:

@@ -59,7 +59,8 @@ class Action(Enum):
 class Subject(Protocol):
     """What an action is about: a row with its site, and the person it belongs to where there is one."""
 
-    site_id: Any
+    @property
+    def site_id(self) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,19 @@ SEEING: dict[type[Base], Action] = {
     Decider: Action.SEE_DECIDERS,
 }
 """The action that seeing a row of a table is. What one may not see does not exist."""
+
+HEARING: dict[str, Action] = {
+    "site": Action.SEE_SITE,
+    "contact": Action.SEE_CONTACTS,
+    "membership": Action.SEE_MEMBERSHIP,
+    "access_request": Action.SEE_ACCESS_REQUEST,
+}
+"""By the subject of an event, the action that hearing of it is; whatever else happens takes `SEE_HISTORY`."""
+
+
+def hears(actor: Actor, subject_type: str, event: Subject) -> bool:
+    """Whether the caller may hear of an event at this moment."""
+    return allows(actor, HEARING.get(subject_type, Action.SEE_HISTORY), event)
 
 
 def standing(table: Any = Membership) -> tuple[Any, ...]:

@@ -371,4 +371,5 @@ class HistoryEvent(Base):
     __table_args__ = (
         sa.Index(None, "stream", "subject_id", "number"),
         sa.Index(None, "stream", "actor_id", "number"),
+        sa.Index(None, "stream", "hash"),
     )

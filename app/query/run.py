@@ -101,7 +101,7 @@ class Engine:
 
     def _plans(self, forest: Forest, arguments: ById) -> list[Plan]:
         """The statement of the roots that are read, then one for each of those that are resolved."""
-        structure = tuple(_structure(arguments[id(selected)]) for selected in forest.varying)
+        structure = tuple(structure_of(arguments[id(selected)]) for selected in forest.varying)
         plans = forest.plans.get(structure)
         if plans is None:
             plans = [Compiler(arguments).plan(forest.read)]
@@ -114,11 +114,11 @@ class Engine:
         log.info("answered without a plan", reason=reason)
 
 
-def _structure(values: Any, by_value: bool = False) -> Structure:
+def structure_of(values: Any, by_value: bool = False) -> Structure:
     """What decides the shape of a statement: what is given, and the values of orders and of languages."""
     if isinstance(values, dict):
         return tuple(
-            (name, _structure(value, by_value or name in DECISIVE))
+            (name, structure_of(value, by_value or name in DECISIVE))
             for name, value in values.items()
             if value is not None
         )

@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.db.models import AccessRequest, Contact, Membership, Site, User
+from app.db.models import AccessRequest, Contact, HistoryEvent, Membership, Site, User
 from app.db.outbox import Message
 from app.db.preferences import ENotificationPreference
 from app.db.webhooks import WebhookDelivery
@@ -165,3 +165,13 @@ remaining_seats = SECONDARY_CONTACT_SEATS - (
     .scalar_subquery()
 )
 """How many secondary contacts a site can still have."""
+
+last_event_id = (
+    sa.select(sa.literal("event_", literal_execute=True) + sa.func.encode(HistoryEvent.hash, "hex"))
+    .where(HistoryEvent.stream == Site.id)
+    .order_by(HistoryEvent.number.desc())
+    .limit(sa.literal(1, literal_execute=True))
+    .correlate(Site)
+    .scalar_subquery()
+)
+"""The id of a site's newest event, as `app.live.changes` writes it."""

@@ -269,6 +269,10 @@ class Site(Node):
         "The monthly review of the contacts: when it was done, and whether it is overdue.",
         Action.SEE_SITE,
     )
+    last_event_id: strawberry.ID | None = reads(
+        Column(filters.last_event_id),
+        "Id of the newest event of the site, as `after` for subscriptions: what happened since this was read is told.",
+    )
     viewer_membership: Membership | None = reads(
         Relation(m.Membership, on="site_id", local="id", where=filters.own_membership),
         "The caller's own membership of the site.",
