@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.actor import Actor, Standing
-from app.db.models import AccessRequest, Base, Contact, Membership, Site, User
+from app.db.models import AccessRequest, Base, Contact, HistoryEvent, Membership, Site, User
 from app.db.preferences import CalendarSubscription
 from app.errors import message
 from app.rules import Level, Role, UpdateLevel
@@ -31,6 +31,7 @@ class Action(Enum):
     SEE_ACCESS_REQUEST = auto()
     SEE_USERS = auto()
     SEE_HISTORY = auto()
+    SEE_ACTOR = auto()
     DECIDE_ACCESS_REQUEST = auto()
     ADD_USER = auto()
     UPDATE_MEMBERSHIP = auto()
@@ -111,6 +112,16 @@ NOT_OWN = Of(
     message("Nobody decides or changes their own access."),
     lambda actor, row: row.user_id != actor.user_id,
 )
+OUTLASTING = Of(
+    message("one's own requests and one's own person always"),
+    message("This is told only while access lasts."),
+    lambda actor, row: row.outlasts_access,
+)
+DOER = Of(
+    message("whoever did it"),
+    message("Somebody else did this."),
+    lambda actor, row: row.actor_id == actor.user_id,
+)
 NOT_PRIMARY = Of(
     message("never for the primary contact's membership"),
     message("Nobody but an operator changes the access of the primary contact."),
@@ -127,7 +138,8 @@ RULES: dict[Action, tuple[Line, ...]] = {
     Action.SEE_MEMBERSHIP: ((PRIMARY,), (ACCESS_VIEWER,), (OWN, ACTIVE)),
     Action.SEE_ACCESS_REQUEST: ((PRIMARY,), (ACCESS_VIEWER,), (OWN,)),
     Action.SEE_USERS: ((PRIMARY,), (ACCESS_VIEWER,)),
-    Action.SEE_HISTORY: ((PRIMARY,), (ACCESS_VIEWER,), (OWN, ACTIVE)),
+    Action.SEE_HISTORY: ((PRIMARY,), (ACCESS_VIEWER,), (OWN, ACTIVE), (OWN, OUTLASTING)),
+    Action.SEE_ACTOR: ((PRIMARY,), (ACCESS_VIEWER,), (DOER,)),
     Action.DECIDE_ACCESS_REQUEST: ((PRIMARY, NOT_OWN), (ACCESS_MANAGER, NOT_OWN)),
     Action.ADD_USER: ((PRIMARY,), (ACCESS_MANAGER,)),
     Action.UPDATE_MEMBERSHIP: ((PRIMARY, NOT_OWN, NOT_PRIMARY), (ACCESS_MANAGER, NOT_OWN, NOT_PRIMARY)),
@@ -151,6 +163,7 @@ SEEING: dict[type[Base], Action] = {
     Membership: Action.SEE_MEMBERSHIP,
     AccessRequest: Action.SEE_ACCESS_REQUEST,
     CalendarSubscription: Action.SEE_CALENDAR_SUBSCRIPTION,
+    HistoryEvent: Action.SEE_HISTORY,
 }
 """The action that seeing a row of a table is. What one may not see does not exist."""
 

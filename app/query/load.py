@@ -5,7 +5,7 @@ of rows: the children of all parents are fetched together by their keys. graphql
 it finds each under its key in the response.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,14 +13,41 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.concern import is_object
 from app.db.models import Base
 from app.policy import seen, visible
 from app.query.collect import Selected, Shape
-from app.query.declare import Arguments, Column, Constant, Find, Group, OfCaller, Paged, Relation, Value
+from app.query.declare import (
+    Arguments,
+    Column,
+    Constant,
+    Find,
+    Group,
+    Kept,
+    KeptRow,
+    OfCaller,
+    Paged,
+    Records,
+    Relation,
+    Value,
+    Variant,
+    kept_column,
+)
 from app.query.ids import ids_in, write_id
 from app.query.page import SORT, Page, Slice
 from app.query.plan import Caller
-from app.query.rows import PARENT, TYPE, Row, array_of, by_parent, keyed, label_of, node_shapes
+from app.query.rows import (
+    PARENT,
+    TYPE,
+    Row,
+    array_of,
+    by_parent,
+    kept_part,
+    keyed,
+    label_of,
+    labelled,
+    node_shapes,
+)
 
 
 @dataclass
@@ -50,6 +77,8 @@ class Reader:
         self, owner: str, selected: Selected, rows: Sequence[Row], model: type[Base] | None
     ) -> Iterable[Any]:
         match selected.declaration:
+            case Kept():
+                return [row[label_of(owner, selected)] for row in rows]
             case Column(kind=kind):
                 values = [row[label_of(owner, selected)] for row in rows]
                 return [write_id(kind, value) for value in values] if kind else values
@@ -63,6 +92,14 @@ class Reader:
                 objects = await self.complete(selected.shape, rows, model)
                 hidden = [needs and not row[label_of(owner, selected)] for row in rows]
                 return [None if hide else value for hide, value in zip(hidden, objects, strict=True)]
+            case Variant(types=types):
+                names = [types.get(row[label_of(owner, selected)]) for row in rows]
+                return [
+                    await self._varied(selected, name, row) for name, row in zip(names, rows, strict=True)
+                ]
+            case Records():
+                found = [row[label_of(owner, selected)] or [] for row in rows]
+                return [[keyed(selected.shape, item) for item in items] for items in found]
             case Value():
                 return [await self._computed(selected, row) for row in rows]
             case Paged() as connection:
@@ -72,6 +109,13 @@ class Reader:
             case Find() as find:
                 return [await self._found(selected, find) for _ in rows]
         return [owner for _ in rows]
+
+    async def _varied(self, selected: Selected, name: str | None, row: Row) -> Any:
+        """The object in a JSON column, as the type of this name."""
+        if name is None:
+            return None
+        [value] = await self.complete(selected.shapes[name], [kept_part(selected.name, row)])
+        return value
 
     async def _computed(self, selected: Selected, row: Row) -> Any:
         """A computed value; where it is an object or a list of objects, completed in turn."""
@@ -228,11 +272,21 @@ class Reader:
             statement = statement.join(target, condition)
         return statement
 
-    def _columns(self, shape: Shape, model: type[Base]) -> dict[str, Any]:
+    def _columns(self, shape: Shape, model: Any) -> dict[str, Any]:
         """The columns that a shape needs of its table, by label."""
         columns: dict[str, Any] = {}
         for selected in shape.fields:
             match selected.declaration:
+                case Kept() as kept:
+                    columns[label_of(shape.type.name, selected)] = kept_column(kept, model.values).sql
+                case Variant() as variant:
+                    row = KeptRow(variant.column, model.site_id)
+                    told = sa.case((is_object(variant.column), variant.by))
+                    columns[label_of(shape.type.name, selected)] = told
+                    for inner in selected.shapes.values():
+                        columns.update(labelled(selected.name, self._columns(inner, row)))
+                case Records(rows=rows):
+                    columns[label_of(shape.type.name, selected)] = self._gathered(rows, model)
                 case Column(sql=sql, needs=needs):
                     shown = sa.case((visible(self.caller.actor, needs, model), sql)) if needs else sql
                     columns[label_of(shape.type.name, selected)] = shown
@@ -247,6 +301,11 @@ class Reader:
                 case Relation(local=str(name)):
                     columns[name] = getattr(model, name)
         return columns
+
+    def _gathered(self, rows: Callable[[Any], sa.Select[Any]], model: Any) -> Any:
+        """The objects of a subquery, in one array."""
+        found = rows(lambda action: visible(self.caller.actor, action, model)).subquery()
+        return sa.select(sa.func.jsonb_agg(sa.func.to_jsonb(found.table_valued()))).scalar_subquery()
 
     async def _fetch(self, statement: sa.Select[Any]) -> list[Row]:
         rows: list[Row] = [dict(row) for row in (await self.connection.execute(statement)).mappings()]

@@ -13,10 +13,12 @@ from app.rules import (
     AccessRequestState,
     ContactType,
     DenialReason,
+    Event,
     Language,
     OverviewLevel,
     PurchaseAndDownloadLevel,
     Role,
+    SubjectType,
     Topic,
     UpdateLevel,
     ViewLevel,
@@ -28,12 +30,15 @@ __all__ = [
     "Code",
     "ContactType",
     "DenialReason",
+    "Event",
+    "HistoryOrderField",
     "Language",
     "MembershipOrderField",
     "OrderDirection",
     "OverviewLevel",
     "PurchaseAndDownloadLevel",
     "Role",
+    "SubjectType",
     "Topic",
     "UpdateLevel",
     "ViewLevel",
@@ -59,6 +64,13 @@ class MembershipOrderField(Enum):
     NAME = "NAME"
     ROLE = "ROLE"
     CREATED_AT = "CREATED_AT"
+
+
+class HistoryOrderField(Enum):
+    """By what events are sorted."""
+
+    NUMBER = "NUMBER"
+    AT = "AT"
 
 
 class AccessRequestOrderField(Enum):
@@ -169,6 +181,52 @@ _described(
     {
         "CREATED_AT": "When access was asked for.",
         "REQUESTER_NAME": "The requester's last name, then first name.",
+    },
+)
+_described(
+    HistoryOrderField,
+    "By what the events of a history are sorted.",
+    {
+        "NUMBER": "The number in the history of the site: the order in which they were written.",
+        "AT": "When it was done.",
+    },
+)
+_described(
+    SubjectType,
+    "What an event of the history is about.",
+    {
+        "SITE": "The site itself.",
+        "USER": "A person.",
+        "MEMBERSHIP": "One user's access to the site.",
+        "CONTACT": "A contact of the site.",
+        "ACCESS_REQUEST": "A request for access.",
+        "CALENDAR_SUBSCRIPTION": "A calendar that is subscribed to the review reminder; no values are shown of it.",
+        "E_NOTIFICATION_PREFERENCE": "What a person has set for eNotifications; the subject's id is the person's.",
+    },
+)
+_described(
+    Event,
+    "What happened.",
+    {
+        "SITE_CREATED": "An operator created the site.",
+        "USER_REGISTERED": "A person became known to the service, or their names were learned.",
+        "USER_SIGNED_IN_FIRST": "A person who was known signed in for the first time.",
+        "ACCESS_REQUESTED": "Somebody asked for access to the site.",
+        "ACCESS_REQUEST_WITHDRAWN": "The requester took the request back.",
+        "ACCESS_REQUEST_EXPIRED": "It was written down that a request ran out before anybody decided.",
+        "ACCESS_REQUEST_GRANTED": "A request was granted.",
+        "ACCESS_REQUEST_DENIED": "A request was denied, with a reason.",
+        "USER_ADDED": "A person was given access to the site, or given it anew.",
+        "MEMBERSHIP_UPDATED": "Role, levels or end of a membership changed.",
+        "MEMBERSHIP_REMOVED": "A member's access was taken away.",
+        "SITE_LEFT": "A member gave up their own access.",
+        "CONTACT_CREATED": "A contact was written.",
+        "CONTACT_UPDATED": "A contact was changed.",
+        "CONTACT_DELETED": "A contact was deleted.",
+        "CONTACTS_REVIEWED": "The monthly review of the contacts was confirmed.",
+        "E_NOTIFICATIONS_UPDATED": "A person set their eNotifications.",
+        "CALENDAR_SUBSCRIBED": "A calendar was subscribed to the review reminder.",
+        "CALENDAR_REVOKED": "A calendar subscription was revoked.",
     },
 )
 strawberry.enum(

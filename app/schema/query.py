@@ -28,6 +28,7 @@ NODES = Find(
         "contact": ("Contact", m.Contact),
         "access_request": ("AccessRequest", m.AccessRequest),
         "calendar_subscription": ("CalendarSubscription", p.CalendarSubscription),
+        "history_event": ("HistoryEvent", m.HistoryEvent),
     }
 )
 

@@ -9,6 +9,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLResolveInfo,
     GraphQLSchema,
+    GraphQLUnionType,
     build_ast_schema,
     lexicographic_sort_schema,
     parse,
@@ -22,6 +23,7 @@ from app.query.collect import collect, declaration_of
 from app.query.declare import tables_of
 from app.query.rows import TYPE
 from app.schema.calendar import CalendarSubscription
+from app.schema.history import HistoryEvent
 from app.schema.mutation import Mutation
 from app.schema.payloads import ERROR_TYPES
 from app.schema.query import PUBLIC, Query
@@ -38,11 +40,11 @@ DATE_TIME = strawberry.scalar(
 
 def build_schema() -> GraphQLSchema:
     """The executable schema. Raises ValueError when a field reads rows of which no rule says who sees them."""
-    types = [User, Membership, Contact, AccessRequest, CalendarSubscription, *ERROR_TYPES]
+    types = [User, Membership, Contact, AccessRequest, CalendarSubscription, HistoryEvent, *ERROR_TYPES]
     config = StrawberryConfig(scalar_map={datetime: DATE_TIME})
     schema: GraphQLSchema = strawberry.Schema(Query, Mutation, types=types, config=config)._schema
     for kind in schema.type_map.values():
-        if isinstance(kind, GraphQLInterfaceType):
+        if isinstance(kind, GraphQLInterfaceType | GraphQLUnionType):
             kind.resolve_type = _type_name
         elif isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
             kind.is_type_of = None

@@ -16,15 +16,18 @@ from app.schema.arguments import (
     AccessRequestsBy,
     After,
     Before,
+    EventsBy,
     First,
     Last,
     Matter,
     MembershipsBy,
     WhichAccessRequests,
+    WhichEvents,
     WhichMemberships,
     WithType,
 )
 from app.schema.enums import AccessRequestState, ContactType, DenialReason, Language, Role
+from app.schema.history import ANYWHERE, IN_A_SITE, HistoryEvent, history_of
 from app.schema.lists import Connection, Node
 from app.schema.preferences import ENotifications
 from app.schema.privileges import PrivilegeSet, RequestedPrivileges
@@ -90,6 +93,20 @@ class User(Node):
         Action.SEE_E_NOTIFICATIONS,
     )
 
+    @reads(
+        history_of("subject_id", ANYWHERE),
+        "What was changed of the person and of their eNotifications, oldest first; only they see it.",
+        Action.SEE_HISTORY,
+    )
+    def history(
+        self,
+        filter: WhichEvents = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[HistoryEvent]: ...
+
 
 @strawberry.type(description="One user's access to one site. " + allowed(Action.SEE_MEMBERSHIP))
 class Membership(Node):
@@ -111,6 +128,21 @@ class Membership(Node):
     site: Annotated["Site", strawberry.lazy("app.schema.types")] | None = reads(
         Relation(m.Site, on="id", local="site_id"), "To which site."
     )
+
+    @reads(
+        history_of("subject_id", IN_A_SITE),
+        "What was changed of this membership.",
+        Action.SEE_HISTORY,
+    )
+    def history(
+        self,
+        filter: WhichEvents = None,
+        order_by: EventsBy = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[HistoryEvent]: ...
 
 
 @strawberry.type(description="A user asks for access to a site. " + allowed(Action.SEE_ACCESS_REQUEST))
@@ -151,6 +183,20 @@ class AccessRequest(Node):
         "The site; null for those who do not belong to it, whether it exists or not.",
     )
 
+    @reads(
+        history_of("subject_id", ANYWHERE),
+        "What became of the request, oldest first.",
+        Action.SEE_HISTORY,
+    )
+    def history(
+        self,
+        filter: WhichEvents = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[HistoryEvent]: ...
+
 
 @strawberry.type(description="Everything about a contact beyond the overview.")
 class ContactDetails:
@@ -186,6 +232,21 @@ class Contact(Node):
     site: Annotated["Site", strawberry.lazy("app.schema.types")] | None = reads(
         Relation(m.Site, on="id", local="site_id"), "The site."
     )
+
+    @reads(
+        history_of("subject_id", IN_A_SITE),
+        "What was changed of this contact.",
+        Action.SEE_HISTORY,
+    )
+    def history(
+        self,
+        filter: WhichEvents = None,
+        order_by: EventsBy = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[HistoryEvent]: ...
 
 
 @strawberry.type(
@@ -283,3 +344,18 @@ class Site(Node):
         Action.SEE_CONTACTS,
     )
     def recipients(self, topic: About) -> list[Contact]: ...
+
+    @reads(
+        history_of("stream", IN_A_SITE),
+        "Every change at the site; a user sees only what is about their own membership and requests.",
+        Action.SEE_HISTORY,
+    )
+    def history(
+        self,
+        filter: WhichEvents = None,
+        order_by: EventsBy = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[HistoryEvent]: ...
