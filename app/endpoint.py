@@ -19,11 +19,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Receive, Scope, Send
 
-from app.actor import ANONYMOUS, Identity
+from app.actor import ANONYMOUS
 from app.context import Context
 from app.db.pool import Pool
 from app.documents import Documents, InvalidDocument, chosen
-from app.errors import RequestError, unauthenticated
+from app.errors import RequestError
 from app.http_request import METHODS, Headers, Operation, headers_of, read_operation
 from app.http_response import ALWAYS, NO_DATA, Answer, HttpFault, Profile, manner, negotiate
 from app.language import preferred
@@ -81,7 +81,7 @@ class Endpoint:
         return await self._execute(document, definition, operation, context)
 
     async def _context(self, headers: Headers) -> Context:
-        identity = await self._identity(headers.get(b"authorization"))
+        identity = await self.verifier.identity_in(headers.get(b"authorization"))
         wished = preferred(headers.get(b"accept-language", b"").decode("latin-1"))
         return Context(
             self.database,
@@ -93,14 +93,6 @@ class Endpoint:
             pool=self.pool,
             wished=wished,
         )
-
-    async def _identity(self, authorization: bytes | None) -> Identity | None:
-        if authorization is None:
-            return None
-        scheme, _, token = authorization.decode("latin-1").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise unauthenticated("The Authorization header must be: Bearer, a space, and a token.")
-        return await self.verifier.identity_of(token.strip())
 
     async def _execute(
         self,

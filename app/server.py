@@ -15,7 +15,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from app import calendar, development
+from app import calendar, development, history_download
 from app.calendar_links import PATH
 from app.config import Misconfigured, Settings
 from app.db.engine import create_engine
@@ -47,12 +47,13 @@ def create_app(settings: Settings | None = None) -> Starlette:
         raise Misconfigured("DATABASE_URL is not set; account-management serve starts an embedded PostgreSQL")
     url = settings.database_url.get_secret_value()
     database, pool, schema = create_engine(url, settings), Pool(url, settings), build_schema()
+    verifier = verifier_of(settings)
     endpoint = Endpoint(
         schema=schema,
         database=database,
         pool=pool,
         engine=Engine(schema, pool) if settings.read_engine else None,
-        verifier=verifier_of(settings),
+        verifier=verifier,
         size_limit=settings.request_size_limit,
         page_limit=settings.page_size_limit,
         public_url=settings.base_url,
@@ -73,6 +74,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         Route("/graphql", endpoint),
         _health(database),
         Route(PATH, calendar.feed(database)),
+        *history_download.routes(database, pool, verifier),
     ]
     if settings.development:
         routes += _explorer(settings)

@@ -135,6 +135,15 @@ class Verifier:
     keys: Keys
     known: dict[str, tuple[Identity, float]] = field(default_factory=dict)
 
+    async def identity_in(self, authorization: bytes | None) -> Identity | None:
+        """Who the Authorization header of a request speaks for; nobody when there is none. Raises UNAUTHENTICATED."""
+        if authorization is None:
+            return None
+        scheme, _, token = authorization.decode("latin-1").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise unauthenticated("The Authorization header must be: Bearer, a space, and a token.")
+        return await self.identity_of(token.strip())
+
     async def identity_of(self, token: str) -> Identity:
         """Who a token speaks for. Raises UNAUTHENTICATED when it is forged, expired or meant for others."""
         if len(token) > LONGEST_TOKEN:
