@@ -41,6 +41,7 @@ COLUMNS = (
     "justification",
     "id",
 )
+CHANGE = ("field", "before", "after")
 BYTE_ORDER_MARK = "\ufeff"
 STARTS_OF_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What spreadsheets take for the beginning of a formula (OWASP, CSV Injection)."""
@@ -107,7 +108,7 @@ def _record(row: Any) -> Record:
         "subjectType": SubjectType[row.subject_type.upper()].name,
         "subjectId": write_id(row.subject_type, row.subject_id),
         "subjectName": row.subject_name,
-        "changes": row.changes or [],
+        "changes": [{name: change[name] for name in CHANGE} for change in row.changes or []],
         "reason": row.reason,
         "justification": row.justification,
         "id": write_id("history_event", row.id),

@@ -169,8 +169,8 @@ async def wrong_hashes(connection: AsyncConnection) -> tuple[Any, ...]:
     """How many events there are, how many ids they have, and how many of their hashes are wrong."""
     row = await connection.execute(
         text(
-            "SELECT count(*), count(DISTINCT id), count(*) FILTER (WHERE hash <> hash_of_history_event(event))"
-            " FROM history_event AS event"
+            "SELECT count(*), count(DISTINCT id), count(*) FILTER (WHERE hash <> hash_of_history_event(written))"
+            " FROM history_event AS written"
         )
     )
     return tuple(row.one())
