@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.actor import Actor
 from app.db.models import Base, HistoryEvent
-from app.rules import Event, SubjectType, snake
+from app.rules import Event, snake
+from app.subjects import SubjectType
 
 Values = dict[str, Any]
 

@@ -20,9 +20,9 @@ from app.db.models import HistoryEvent as Event
 from app.policy import Action, visible
 from app.query.declare import Arguments
 from app.query.ids import write_id
-from app.rules import SubjectType
 from app.schema.history_filters import history
 from app.schema.kept import changes
+from app.subjects import SubjectType
 
 PART = 1_000
 """How many events are read by one statement, and are in memory at once."""

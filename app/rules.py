@@ -134,18 +134,6 @@ class Event(Enum):
     CALENDAR_REVOKED = "CALENDAR_REVOKED"
 
 
-class SubjectType(Enum):
-    """What an event of the history is about; the history keeps the name in small letters."""
-
-    SITE = "SITE"
-    USER = "USER"
-    MEMBERSHIP = "MEMBERSHIP"
-    CONTACT = "CONTACT"
-    ACCESS_REQUEST = "ACCESS_REQUEST"
-    CALENDAR_SUBSCRIPTION = "CALENDAR_SUBSCRIPTION"
-    E_NOTIFICATION_PREFERENCE = "E_NOTIFICATION_PREFERENCE"
-
-
 class Topic(Enum):
     """What a communication of the vendor is about."""
 

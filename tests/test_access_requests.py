@@ -13,8 +13,11 @@ from tests.world import VIEW, Person, World, ago
 REQUEST = """__typename id siteNumber state justification approverJustification grantedRole denialReason
   createdAt closedAt expiresAt requester { ibmId } decidedBy { name } site { id name }
   requestedPrivileges { purchaseAndDownload reporting entitlementInventory entitlementAllocations
-    accountManagement { manageAccess contactUpdates accountDocuments } }"""
-"""Everything that can be selected of a request."""
+    accountManagement { manageAccess contactUpdates accountDocuments } }
+  history { totalCount pageInfo { hasNextPage } nodes { number event actorName actor { name } client subjectType
+    subjectName reason justification before { __typename } changes { field before }
+    after { ... on AccessRequestSnapshot { state justification requestedPrivileges { reporting } } } } }"""
+"""Everything that can be selected of a request, but for the ids and moments of its events."""
 WISHES = {
     "purchaseAndDownload": "SOFTWARE_DOWNLOAD",
     "reporting": "VIEW",
@@ -215,7 +218,10 @@ async def test_a_requester_withdraws_their_own_request(world: World, known: bool
     selection = f"accessRequest {{ {REQUEST} }}"
     payload = await person.succeed("withdrawAccessRequest", selection, accessRequestId=request["id"])
     withdrawn = payload["accessRequest"]
-    assert withdrawn == request | {"state": "WITHDRAWN", "closedAt": withdrawn["closedAt"]}
+    told = [event["event"] for event in withdrawn["history"]["nodes"]]
+    assert told == ["ACCESS_REQUESTED", "ACCESS_REQUEST_WITHDRAWN"]
+    changed = {name: withdrawn[name] for name in ("closedAt", "history")}
+    assert withdrawn == request | {"state": "WITHDRAWN", **changed}
     assert withdrawn["closedAt"] is not None
     assert await own_requests(person) == [withdrawn]
 

@@ -12,11 +12,12 @@ from graphql import GraphQLObjectType, get_named_type
 from app.db.models import HistoryEvent, Membership
 from app.query.ids import write_id
 from app.query.run import Engine
-from app.rules import ContactType, Event, SubjectType
+from app.rules import ContactType, Event
 from app.schema.kept import MODELS, PATHS
 from app.schema.schema import build_schema
 from app.schema.snapshots import SNAPSHOTS
 from app.site_import import import_document
+from app.subjects import SubjectType
 from tests.import_examples import document, new_number
 from tests.test_reads import statements
 from tests.world import CONTACT, UPDATE, VIEW, Person, Place, World, ago

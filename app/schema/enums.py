@@ -18,11 +18,11 @@ from app.rules import (
     OverviewLevel,
     PurchaseAndDownloadLevel,
     Role,
-    SubjectType,
     Topic,
     UpdateLevel,
     ViewLevel,
 )
+from app.subjects import SubjectType
 
 __all__ = [
     "AccessRequestOrderField",

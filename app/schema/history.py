@@ -9,13 +9,13 @@ import strawberry
 from app.db import models as m
 from app.policy import Action, allowed
 from app.query.declare import Column, Paged, Records, Relation, reads
-from app.rules import SubjectType
 from app.schema import history_filters
 from app.schema.enums import Event
 from app.schema.enums import SubjectType as SubjectKind
 from app.schema.kept import changes
 from app.schema.lists import Node
 from app.schema.snapshots import Snapshot, snapshot
+from app.subjects import SubjectType
 
 if TYPE_CHECKING:
     from app.schema.types import User

@@ -15,7 +15,8 @@ from app.db.models import AccessRequest, Contact, HistoryEvent, Membership, Site
 from app.db.preferences import ENotificationPreference
 from app.policy import Action
 from app.query.declare import Kept
-from app.rules import PRIVILEGES, Role, SubjectType
+from app.rules import PRIVILEGES, Role
+from app.subjects import SubjectType
 
 MODELS: Mapping[SubjectType, Any] = {
     SubjectType.MEMBERSHIP: Membership,

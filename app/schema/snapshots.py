@@ -9,7 +9,6 @@ from app.db.models import AccessRequest, Contact, HistoryEvent, Membership, Site
 from app.db.preferences import ENotificationPreference
 from app.policy import Action
 from app.query.declare import Group, Variant, reads
-from app.rules import SubjectType
 from app.schema.enums import (
     AccessRequestState,
     ContactType,
@@ -22,6 +21,7 @@ from app.schema.enums import (
     ViewLevel,
 )
 from app.schema.kept import kept, level
+from app.subjects import SubjectType
 
 
 def _kept(model: Any, name: str, description: str) -> Any:
