@@ -1,31 +1,30 @@
 """The command line: for operators, and for whoever tries the service."""
 
-import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 import uvicorn
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import demo, development, doctor, history_commands
 from app.config import Misconfigured, Settings
-from app.db.embedded import embedded_postgresql
-from app.db.engine import create_engine
 from app.db.migrate import migrate as apply_migrations
 from app.db.migrate import newest_revision
 from app.history_commands import Format
+from app.http_protocol import HttpProtocol
+from app.messages.commands import messages
+from app.operating import settings_with_database, with_engine
 from app.schema.schema import build_schema, sdl
 from app.server import verifier_of
 from app.site_import import ImportRefused, ImportResult, import_document, import_sites
+from app.webhooks.commands import webhooks
 
-T = TypeVar("T")
 cli = typer.Typer(
     name="account-management",
     help="Account management of customer sites: who may do what. Settings are environment variables; the README "
@@ -40,6 +39,8 @@ histories = typer.Typer(
     help="Prove that the history is what was written, or export it.", no_args_is_help=True
 )
 cli.add_typer(histories, name="history")
+cli.add_typer(webhooks, name="webhooks")
+cli.add_typer(messages, name="messages")
 
 
 def main() -> None:
@@ -54,32 +55,6 @@ def main() -> None:
             name = ".".join(map(str, fault["loc"])).upper()
             typer.echo(f"Setting {name}: {fault['msg']}" if name else fault["msg"], err=True)
         sys.exit(2)
-
-
-@contextmanager
-def settings_with_database() -> Iterator[Settings]:
-    """The settings, with an embedded PostgreSQL running where they name no database."""
-    settings = Settings()
-    if settings.database_url:
-        yield settings
-        return
-    with embedded_postgresql(settings.data_directory / "postgresql") as url:
-        yield settings.model_copy(update={"database_url": SecretStr(url)})
-
-
-def with_engine(settings: Settings, work: Callable[[AsyncEngine], Awaitable[T]]) -> T:
-    """Do some work with the rights of the server, and close the connections afterwards."""
-    assert settings.database_url is not None
-    url = settings.database_url.get_secret_value()
-
-    async def run() -> T:
-        engine = create_engine(url, settings)
-        try:
-            return await work(engine)
-        finally:
-            await engine.dispose()
-
-    return asyncio.run(run())
 
 
 def migrated(settings: Settings) -> None:
@@ -114,7 +89,13 @@ def serve(
             port=settings.port,
             workers=workers,
             loop="auto" if sys.platform == "win32" else "uvloop",
+            http=HttpProtocol,
             server_header=False,
+            # One more byte than is taken, so that it is we who say what is wrong with a message.
+            ws_max_size=settings.request_size_limit + 1,
+            ws_per_message_deflate=False,
+            # Subscriptions end only when somebody ends them; their clients come back to another process.
+            timeout_graceful_shutdown=5,
             log_level="warning",
         )
 
@@ -123,7 +104,8 @@ def greet(settings: Settings) -> None:
     """Say what to open, and hand out tokens."""
     address = f"http://{settings.host}:{settings.port}"
     typer.echo(
-        f"\nExplorer   {address}/\nGraphQL    {address}/graphql\n\nTokens of the demo persons, for 12 hours:\n"
+        f"\nExplorer   {address}/\nGraphQL    {address}/graphql\nMessages   {address}/development/messages\n"
+        "\nTokens of the demo persons, for 12 hours:\n"
     )
     for persona in development.personas(settings):
         typer.echo(f"{persona['name']}, {persona['description']}\n{persona['token']}\n")

@@ -8,8 +8,6 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -17,15 +15,14 @@ from starlette.routing import Route
 
 from app.actor import Actor
 from app.db.models import Site
-from app.db.pool import Pool
 from app.errors import Code, RequestError, bad_input, unauthenticated
+from app.execution import BUSY, UNAVAILABLE, Execution
 from app.history_export import FORMATS, Export, Format, Record
 from app.http_response import ALWAYS, STATUS, HttpFault
 from app.identity import sign_in
 from app.policy import Action, visible
 from app.rules import Event
 from app.schema.filters import key_of
-from app.tokens import Verifier
 
 log = structlog.get_logger()
 HEADERS = {name.decode(): value.decode() for name, value in ALWAYS}
@@ -38,9 +35,7 @@ class Download:
     """Answers requests for the history as a file of one format."""
 
     format: str
-    database: AsyncEngine
-    pool: Pool
-    verifier: Verifier
+    execution: Execution
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request; whatever is refused is told as a GraphQL error, before anything is sent."""
@@ -48,22 +43,20 @@ class Download:
             return await self._answer(request)
         except RequestError as error:
             return _refused(error)
-        except (PoolTimeout, ConnectionError, TimeoutError) as error:
+        except UNAVAILABLE as error:
             log.error("unavailable", error=repr(error))
-            return _refused(
-                RequestError("SERVICE_UNAVAILABLE", "The service is busy; try again in a moment.")
-            )
+            return _refused(BUSY)
 
     async def _answer(self, request: Request) -> Response:
-        identity = await self.verifier.identity_in(dict(request.headers.raw).get(b"authorization"))
+        identity = await self.execution.identity(dict(request.headers.raw).get(b"authorization"))
         if identity is None:
             raise unauthenticated("Sign in: send a bearer token in the Authorization header.")
         wanted = _filter(request.query_params)
         site_id = key_of(wanted.pop("site"), "site")
-        actor = await sign_in(self.pool, self.database, identity)
+        actor = await sign_in(self.execution.pool, self.execution.database, identity)
         number = await self._site_number(actor, site_id)
         written = FORMATS[self.format]
-        parts = Export(site_id, actor, wanted).parts(self.database)
+        parts = Export(site_id, actor, wanted).parts(self.execution.database)
         first = await anext(parts)
         headers = HEADERS | {"Content-Disposition": f'attachment; filename="{_name(number)}.{self.format}"'}
         if request.method == "HEAD":
@@ -75,18 +68,16 @@ class Download:
     async def _site_number(self, actor: Actor, site_id: Any) -> str:
         """The number of the site. Raises NOT_FOUND for what the caller may not see, be it there or not."""
         statement = sa.select(Site.number).where(Site.id == site_id, visible(actor, Action.SEE_SITE, Site))
-        async with self.database.connect() as connection:
+        async with self.execution.database.connect() as connection:
             number: str | None = await connection.scalar(statement)
         if number is None:
             raise HttpFault(404, Code.NOT_FOUND.value, code="NOT_FOUND")
         return number
 
 
-def routes(database: AsyncEngine, pool: Pool, verifier: Verifier) -> list[Route]:
+def routes(execution: Execution) -> list[Route]:
     """A route for each format."""
-    return [
-        Route(f"/history.{name}", _answering(Download(name, database, pool, verifier))) for name in FORMATS
-    ]
+    return [Route(f"/history.{name}", _answering(Download(name, execution))) for name in FORMATS]
 
 
 def _answering(download: Download) -> Callable[[Request], Awaitable[Response]]:

@@ -9,6 +9,7 @@ from graphql import parse, validate
 
 from app.__main__ import cli, histories, sites
 from app.config import Settings
+from app.messages.commands import messages
 from app.schema.schema import build_schema
 from tests.world import World
 
@@ -41,12 +42,12 @@ def test_the_readme_lists_every_command(readme: str) -> None:
     ]
     names += [
         f"{group} {command.name or command.callback.__name__}"
-        for group, commands in (("site", sites), ("history", histories))
+        for group, commands in (("site", sites), ("history", histories), ("messages", messages))
         for command in commands.registered_commands
         if command.callback
     ]
     listed = re.findall(
-        r"`((?:site |history )?[a-z]+)[^`]*`",
+        r"`((?:site |history |messages )?[a-z]+)[^`]*`",
         readme[readme.index("| command |") : readme.index("## Settings")],
     )
     assert set(names) <= set(listed)

@@ -15,6 +15,7 @@ from graphql import (
     ObjectTypeDefinitionNode,
     OperationDefinitionNode,
     OperationType,
+    SelectionSetNode,
     StringValueNode,
     Visitor,
     parse,
@@ -31,14 +32,25 @@ from app.config import Settings
 from app.db.models import Membership
 from app.query.ids import write_id
 from app.query.run import Engine
-from app.rules import AccessRequestState, ContactType, DenialReason, ViewLevel
+from app.rules import (
+    AccessRequestState,
+    ContactType,
+    DenialReason,
+    Event,
+    Language,
+    MessageFault,
+    MessageState,
+    ViewLevel,
+)
 from app.server import create_app
+from app.webhook_rules import WebhookDeliveryState, WebhookFailure
+from tests.receiver import delivery_row, webhook_row
 from tests.test_reads import LIST, PAGE, busy_site, statements
 from tests.world import CONTACT as CONTACT_FORM
 from tests.world import UPDATE, Person, Place, World, ago
 
 PLANNED = ("site", "viewer", "privilegeCatalog")
-LISTS = ("memberships", "accessRequests", "history")
+LISTS = ("memberships", "accessRequests", "history", "deliveries", "messages")
 PEOPLE = ("primary", "manager", "viewer", "editor", "user", "requester", "stranger", "ended")
 ORDERS = [
     None,
@@ -82,6 +94,17 @@ async def scene(world: World) -> Scene:
         )
     await world.calendar(place, place.primary)
     await make_history(world, place, people["user"])
+    await add_webhooks(world, place)
+    failed = {"fault": MessageFault.RECIPIENT_REFUSED, "last_error": "550 unknown", "attempts": 3}
+    dead = {"state": MessageState.DEAD}
+    await world.message(place, people["user"], **failed, **dead)
+    await world.message(
+        place,
+        await world.person("removed"),
+        state=MessageState.SENT,
+        sent_at=ago(days=1),
+    )
+    await world.message(place, people["requester"], language=Language.FR)
     other, _ = await busy_site(world)
     await world.secondary(other, person=people["user"], manage_access=UPDATE)
     return place, people
@@ -106,6 +129,9 @@ async def make_history(world: World, place: Place, user: Person) -> None:
     }
     await place.primary.succeed("updateContact", contactId=contact_id, **form)
     await place.primary.succeed("createCalendarSubscription", siteId=place.id)
+    hook = {"url": "https://partner.example/hooks?token=abc", "events": ["SITE_LEFT"]}
+    made = await place.primary.succeed("createWebhook", "webhook { id }", siteId=place.id, **hook)
+    await place.primary.succeed("deleteWebhook", webhookId=made["webhook"]["id"])
     [own] = [
         row
         for row in await world.rows(Membership, Membership.user_id == user.user_id)
@@ -114,6 +140,18 @@ async def make_history(world: World, place: Place, user: Person) -> None:
     await place.primary.succeed(
         "updateMembership", membershipId=write_id("membership", own.id), privileges={"reporting": "VIEW"}
     )
+
+
+async def add_webhooks(world: World, place: Place) -> None:
+    """A webhook with a delivery in every state, and one with nothing."""
+    webhook = webhook_row(place, description='say "hé"', events=[Event.CONTACT_UPDATED, Event.SITE_LEFT])
+    states = (
+        {"state": WebhookDeliveryState.DEAD, "last_error": WebhookFailure.TIMED_OUT, "attempts": 10},
+        {},
+    )
+    done = {"state": WebhookDeliveryState.DELIVERED, "delivered_at": ago(hours=1), "last_status": 204}
+    deliveries = [delivery_row(webhook, **values) for values in (*states, done)]
+    await world.add(webhook, webhook_row(place, slot=2), *deliveries)
 
 
 def reads(sdl: str) -> str:
@@ -142,6 +180,10 @@ class Sensible(Visitor):
         if node.name.value == "site" and node.arguments:
             return replace(node, arguments=(argument("id", StringValueNode(value=self.site_id)),))
         return None
+
+    def leave_selection_set(self, node: SelectionSetNode, *_: Any) -> SelectionSetNode:
+        """Ask for the type of everything, as clients with a cache do."""
+        return replace(node, selections=(*node.selections, FieldNode(name=NameNode(value="__typename"))))
 
     def _page(self, node: FieldNode) -> list[ArgumentNode]:
         kept = [part for part in node.arguments if part.name.value in ("filter", "orderBy")]
@@ -320,7 +362,8 @@ NODES = """query($ids: [ID!]!, $id: ID!) { one: node(id: $id) { __typename id } 
   ... on Contact { email details { phone } site { accessRequests { totalCount } } } ... on User { email eNotifications
   { email topics } }
   ... on HistoryEvent { number event actor { email } actorName subjectId before { __typename } changes { field } }
-  ... on CalendarSubscription { createdAt lastUsedAt site { contactReview { overdue lastDoneBy { email } } } } } }"""
+  ... on CalendarSubscription { createdAt lastUsedAt site { contactReview { overdue lastDoneBy { email } } } }
+  ... on Message { kind lastError recipient { email hasSignedIn } } } }"""
 
 
 @pytest.mark.parametrize("who", PEOPLE)
@@ -335,10 +378,14 @@ async def test_things_are_found_by_id_the_same_both_ways(
     contact_id = await world.contact(place, [ContactType.BILLING])
     _, calendar_id = await world.calendar(place, people[who], slot=20)
     events = [write_id("history_event", event.id) for event in await world.events(place)]
+    removed = await world.person("removed")
+    message_id = await world.message(place, removed)
     ids = [
         calendar_id,
         *events,
         people["user"].id,
+        message_id,
+        removed.id,
         contact_id,
         "nonsense",
         request_id,

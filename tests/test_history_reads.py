@@ -199,7 +199,8 @@ async def test_nothing_that_is_not_for_people_is_shown(world: World) -> None:
     secret = "not for people"
     for kind in SubjectType:
         kept = dict.fromkeys(
-            ("seat", "issuer", "subject", "sort_name", "site_id", "secret_hash", "slot"), secret
+            ("seat", "issuer", "subject", "sort_name", "site_id", "secret_hash", "slot", "url", "version"),
+            secret,
         )
         kept |= {"decided_by_id": secret, "expires_at": secret, "primary_membership_id": secret}
         await insert(world, place, subject_type=kind.name.lower(), before=None, after=kept)
@@ -208,6 +209,30 @@ async def test_nothing_that_is_not_for_people_is_shown(world: World) -> None:
     assert secret not in response.text
     shown = {name for paths in PATHS.values() for name in paths}
     assert shown.isdisjoint(kept)
+
+
+async def test_of_webhooks_it_is_told_what_happened_but_no_values(world: World) -> None:
+    place = await world.site()
+    viewer, _ = await world.secondary(place, manage_access=VIEW)
+    url = "https://partner.example/hooks?token="
+    given = {"siteId": place.id, "url": url + "first-secret", "events": ["SITE_LEFT"]}
+    made = await place.primary.succeed("createWebhook", "webhook { id } secret", **given)
+    webhook = {"webhookId": made["webhook"]["id"]}
+    await place.primary.succeed("updateWebhook", **webhook, url=url + "second-secret")
+    await place.primary.succeed("rotateWebhookSecret", **webhook)
+    await place.primary.succeed("deleteWebhook", **webhook)
+    kept = [event.after for event in await world.events(place) if event.event is Event.WEBHOOK_UPDATED]
+    assert [values["url"] for values in kept if values] == [url + "second-secret"]
+    for person in (place.primary, viewer):
+        answer = (await person.post(EVENTS, id=place.id, last=4)).text
+        nodes = json.loads(answer)["data"]["site"]["history"]["nodes"]
+        happened = ["CREATED", "UPDATED", "SECRET_ROTATED", "DELETED"]
+        assert named(nodes) == [f"WEBHOOK_{what}" for what in happened]
+        for node in nodes:
+            assert (node["subjectType"], node["subjectId"]) == ("WEBHOOK", webhook["webhookId"])
+            assert (node["before"], node["after"], node["changes"]) == (None, None, [])
+        assert "-secret" not in answer
+        assert made["secret"] not in answer
 
 
 def test_every_path_is_a_field_of_the_snapshot_and_a_column_of_the_table() -> None:

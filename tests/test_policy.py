@@ -15,12 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from app.actor import ANONYMOUS, Actor, Standing
 from app.context import Context
 from app.db.models import AccessRequest, Contact, HistoryEvent, Membership, Site, User
+from app.db.outbox import Message
 from app.db.preferences import CalendarSubscription
 from app.errors import RequestError, UserError
 from app.history import record
 from app.identity import standings_of
-from app.policy import Action, allowed, allows, denial, seen, visible
+from app.policy import Action, allowed, allows, denial, denials, seen, visible, who_may
 from app.rules import AccessRequestState, ContactType, DenialReason, Event, Language, Role, UpdateLevel
+from tests.receiver import webhook_row
 from tests.world import Person, Place, World, contact_row
 
 PAGE = """
@@ -49,6 +51,10 @@ UPDATE_E_NOTIFICATIONS       | -           | own     | own  | own  | own    | ow
 SUBSCRIBE_TO_CALENDAR        | -           | all     | none | none | none   | none | none
 SEE_CALENDAR_SUBSCRIPTION    | -           | own     | own  | own  | own    | own  | own
 REVOKE_CALENDAR_SUBSCRIPTION | -           | own     | own  | own  | own    | own  | own
+MANAGE_WEBHOOKS          | manage_access   | all     | none | none | all    | none | none
+SEE_MESSAGES             | manage_access   | all     | none | none | all    | none | none
+SEE_DECIDERS                 | -           | all     | all  | all  | all    | all  | none
+CHECK_ACCESS             | manage_access   | all     | own  | all  | all    | own  | own
 """
 """The domain page's table, line by line. NONE, VIEW and UPDATE are a secondary contact's level of `by`.
 
@@ -162,6 +168,7 @@ MODELS: Mapping[type[Any], set[Action]] = {
     AccessRequest: set(Action) - OF_EVENTS - {Action.UPDATE_MEMBERSHIP, Action.REMOVE_MEMBERSHIP},
     Membership: set(Action) - OF_EVENTS,
     HistoryEvent: {*OF_EVENTS, Action.SEE_SITE, Action.SEE_CONTACT_DETAILS},
+    Message: OF_THE_SITE,
     User: {Action.SEE_E_NOTIFICATIONS, Action.UPDATE_E_NOTIFICATIONS},
     CalendarSubscription: {
         Action.SUBSCRIBE_TO_CALENDAR,
@@ -198,6 +205,7 @@ async def landscape(world: World) -> Landscape:
         await add_requests(world, place, [stranger, user, gone, place.primary], next_place.primary.user_id)
         await world.contact(place, [ContactType.BILLING])
         await world.calendar(place, place.primary)
+        await world.message(place, await world.person("removed"))
         await add_events(world, place, [user, gone, stranger])
     await stranger.succeed("updateENotificationPreferences", email=None, topics=["NEW_VERSIONS"])
     await stranger.succeed("requestAccess", siteNumber=uuid4().hex[:20])
@@ -209,7 +217,10 @@ async def landscape(world: World) -> Landscape:
 async def add_events(world: World, place: Place, people: list[Person]) -> None:
     """Events about subjects of every kind that a site has, each about a person done by themselves and by another."""
     other = await world.person()
-    subjects = [contact_row(place.site_id, uuid4(), types=[ContactType.BILLING])]
+    subjects = [
+        contact_row(place.site_id, uuid4(), types=[ContactType.BILLING]),
+        webhook_row(place),
+    ]
     for person in people:
         subjects += [
             Membership(site_id=place.site_id, id=uuid4(), user_id=person.user_id),
@@ -241,7 +252,7 @@ async def survey(world: World, site_ids: list[UUID]) -> Landscape:
     """All rows of these sites and of their people, and all people as actors."""
     rows: dict[type[Any], list[Any]] = {
         model: await world.rows(model, model.site_id.in_(site_ids))
-        for model in (Site, Membership, Contact, CalendarSubscription)
+        for model in (Site, Membership, Contact, CalendarSubscription, Message)
     }
     people = {row.user_id for row in rows[Membership]}
     here = AccessRequest.site_id.in_(site_ids)
@@ -250,6 +261,7 @@ async def survey(world: World, site_ids: list[UUID]) -> Landscape:
         AccessRequest, sa.or_(here, AccessRequest.requester_id.in_(asking))
     )
     people |= {row.requester_id for row in rows[AccessRequest]}
+    people |= {row.recipient_id for row in rows[Message]}
     async with world.database.connect() as connection:
         actors = [
             Actor(person, standings=await standings_of(connection, person)) for person in sorted(people)
@@ -286,6 +298,26 @@ async def test_sql_selects_what_the_decision_allows(
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+async def test_sql_gives_the_reason_that_the_decision_gives(
+    database: AsyncEngine, landscape: Landscape, model: type[Any]
+) -> None:
+    told = set()
+    for actor in landscape.actors[:-1]:
+        for action in MODELS[model]:
+            cases = denials(actor, action, model)
+            found = await selected(
+                database, {str(i): so for i, (so, _) in enumerate(cases)}, landscape.rows[model]
+            )
+            for row in landscape.rows[model]:
+                if not allows(actor, action, row):
+                    first = (why for i, (_, why) in enumerate(cases) if row.id in found[str(i)])
+                    reason = next(first, who_may(action)).tell(str)
+                    assert reason == denial(actor, action, row)
+                    told.add(reason)
+    assert told
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 def test_rows_show_a_difference(landscape: Landscape, model: type[Any]) -> None:
     """Agreement proves little unless every action is allowed on some rows and refused on others."""
     decisions = {
@@ -305,12 +337,14 @@ async def test_one_sees_oneself_and_the_people_of_sites_whose_users_one_sees(
 
 
 def expected_people(actor: Actor, landscape: Landscape) -> set[UUID]:
-    """The caller, and the users, requesters and deciders of sites where they see these."""
+    """The caller; the users, requesters and deciders of sites where they see these; recipients of messages."""
     seeing = {site_id for site_id, at in actor.standings.items() if cell(Action.SEE_USERS, at) == "all"}
     appearing = {row.user_id for row in landscape.rows[Membership] if row.site_id in seeing}
     for request in landscape.rows[AccessRequest]:
         if request.site_id in seeing:
             appearing |= {request.requester_id, request.decided_by_id}
+    telling = {site_id for site_id, at in actor.standings.items() if cell(Action.SEE_MESSAGES, at) == "all"}
+    appearing |= {row.recipient_id for row in landscape.rows[Message] if row.site_id in telling}
     return ({actor.user_id} | appearing) - {None}
 
 

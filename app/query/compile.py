@@ -19,18 +19,22 @@ from app.db.pool import render
 from app.policy import SEEING, seen, visible
 from app.query.collect import Selected, Shape
 from app.query.compile_caller import CallerColumns
+from app.query.compile_choice import chosen, looked_up, parts_of
 from app.query.compile_column import column_text, written
 from app.query.compile_page import connection
 from app.query.declare import (
     Arguments,
+    Chosen,
     Column,
     Constant,
     Find,
     Group,
     Kept,
     KeptRow,
+    Lookup,
     OfCaller,
     Paged,
+    Parts,
     Records,
     Relation,
     Variant,
@@ -73,12 +77,12 @@ class Compiler:
     def _plan(self, columns: list[Any], relations: Iterable[int] = ()) -> Plan:
         if not columns:
             return Plan("", [], self.paged)
-        issuer = self.parameter(sa.Text, lambda run: run.identity.issuer)
-        subject = self.parameter(sa.Text, lambda run: run.identity.subject)
-        caller = self.caller.cte(issuer, subject)
-        rendered = render(sa.select(*columns).select_from(caller))
+        rendered = render(sa.select(*columns).select_from(self.caller.cte(self.parameter)))
         return Plan(
-            rendered.sql, [self.parameters[name] for name in rendered.names], self.paged, list(relations)
+            rendered.sql,
+            [self.parameters[name] for name in rendered.names],
+            self.paged,
+            list(relations),
         )
 
     def object(self, shape: Shape, model: Any, source: Relation | None = None) -> Pieces:
@@ -113,6 +117,12 @@ class Compiler:
                 return self.object(selected.shape, relation.model)
             case Relation() as relation:
                 return [self._related(selected, relation, model)]
+            case Chosen() as given:
+                return [chosen(self, selected, given, model)]
+            case Parts() as parts:
+                return [parts_of(self, selected, parts, model)]
+            case Lookup() as lookup:
+                return [looked_up(self, selected, lookup)]
             case Find() as find:
                 return [self._found(selected, find)]
             case None if selected.name == "__typename" and shape:

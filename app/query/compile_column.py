@@ -1,7 +1,8 @@
-"""The value of a column as JSON text."""
+"""Columns as JSON text in SQL."""
 
 from datetime import datetime
-from functools import cache
+from functools import cache, reduce
+from operator import add
 
 import sqlalchemy as sa
 from sqlalchemy.sql import visitors
@@ -28,9 +29,9 @@ def written(column: Column, is_required: bool) -> Pieces:
     """The text of a column as JSON: strings in quotes, null where there is no value."""
     sql, kind = column.sql, column.sql.type
     if column.kind:
-        return [f'"{column.kind}_', sa.func.replace(sa.cast(sql, sa.Text), "-", ""), '"']
-    if isinstance(kind, sa.Enum):
-        pieces: Pieces = ['"', sa.cast(sql, sa.Text), '"']
+        pieces: Pieces = [f'"{column.kind}_', sa.func.replace(sa.cast(sql, sa.Text), "-", ""), '"']
+    elif isinstance(kind, sa.Enum):
+        pieces = ['"', sa.cast(sql, sa.Text), '"']
     elif kind.python_type is datetime:
         pieces = ['"', sa.func.to_char(sa.func.timezone("UTC", sql), MOMENT), '"']
     else:
@@ -38,5 +39,5 @@ def written(column: Column, is_required: bool) -> Pieces:
     if is_required:
         return pieces
     # Concatenation by operator is null as soon as a part of it is.
-    whole = pieces[0] if len(pieces) == 1 else sa.literal('"') + pieces[1] + sa.literal('"')
-    return [sa.func.coalesce(whole, "null")]
+    parts = [sa.literal(piece, sa.Text) if isinstance(piece, str) else piece for piece in pieces]
+    return [sa.func.coalesce(reduce(add, parts), "null")]

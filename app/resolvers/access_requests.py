@@ -10,6 +10,7 @@ from app.db.locks import relying_on_absence
 from app.db.models import AccessRequest, Site, User
 from app.errors import Code, UserError, refuse
 from app.history import values_of
+from app.messages import notices
 from app.policy import Action
 from app.resolvers.closing import close_as_denied, close_as_granted, close_as_withdrawn, pending_request
 from app.resolvers.giving import give
@@ -57,6 +58,7 @@ async def request(tx: Transaction, input: RequestAccessInput) -> dict[str, Any]:
         after=values_of(asked),
         justification=asked.justification,
     )
+    await notices.access_requested(tx.session, asked)
     return {"access_request_id": asked.id}
 
 
@@ -104,6 +106,7 @@ async def grant(tx: Transaction, input: GrantAccessRequestInput) -> dict[str, An
     why = justification or asked.justification
     membership = await give(tx, asked.site_id, requester, input.role, given, why)
     close_as_granted(tx, asked, requester, input.role, justification)
+    await notices.access_granted(tx.session, asked, membership)
     return {"access_request_id": asked.id, "membership_id": membership.id, "site_id": asked.site_id}
 
 
@@ -115,6 +118,7 @@ async def deny(tx: Transaction, input: DenyAccessRequestInput) -> dict[str, Any]
     _check_pending(asked)
     requester = await tx.session.get_one(User, asked.requester_id)
     close_as_denied(tx, asked, requester, input.reason)
+    await notices.access_denied(tx.session, asked)
     return {"access_request_id": asked.id, "site_id": asked.site_id}
 
 

@@ -10,6 +10,7 @@ from app.db.models import Membership, Site, User
 from app.errors import Code, Fault, UserError, refuse
 from app.history import values_of
 from app.identity import person_with
+from app.messages import notices
 from app.policy import Action
 from app.resolvers.closing import close_as_granted, pending_request
 from app.resolvers.giving import active_membership, assign, give, levels_of, record_change
@@ -17,6 +18,7 @@ from app.rules import (
     Event,
     check_levels,
     check_role,
+    check_version,
 )
 from app.schema.inputs import (
     AddUserInput,
@@ -49,6 +51,7 @@ async def add(tx: Transaction, input: AddUserInput) -> dict[str, Any]:
         # It may have been made before the site was, and so be without one.
         request.site_id = site.id
         close_as_granted(tx, request, user, input.role, justification)
+    await notices.welcome(tx.session, membership)
     return {
         "membership_id": membership.id,
         "site_id": site.id,
@@ -71,6 +74,7 @@ async def update(tx: Transaction, input: UpdateMembershipInput) -> dict[str, Any
     role = input.role or membership.role
     wanted = levels_of(membership) | levels(input.privileges)
     faults = [
+        *check_version(input.expected_version, membership.version, membership_id=membership.id),
         *check_role(role),
         *check_levels(role, wanted),
         *check_optional_justification(input.justification, "justification"),
@@ -83,6 +87,7 @@ async def update(tx: Transaction, input: UpdateMembershipInput) -> dict[str, Any
     await assign(tx, membership, role, wanted)
     name = await _name(tx, membership)
     record_change(tx, Event.MEMBERSHIP_UPDATED, membership, name, before, justification)
+    await notices.access_changed(tx.session, membership, before)
     return {"membership_id": membership.id, "site_id": membership.site_id}
 
 
@@ -93,6 +98,7 @@ async def remove(tx: Transaction, input: RemoveMembershipInput) -> dict[str, Any
     if faults:
         raise UserError(*faults)
     await _delete(tx, membership, Event.MEMBERSHIP_REMOVED, tidy(input.reason))
+    await notices.access_removed(tx.session, membership)
     return {"removed": membership.id, "site_id": membership.site_id}
 
 

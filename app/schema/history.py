@@ -13,12 +13,12 @@ from app.schema import history_filters
 from app.schema.enums import Event
 from app.schema.enums import SubjectType as SubjectKind
 from app.schema.kept import changes
-from app.schema.lists import Node
+from app.schema.lists import Node, opaque_id
 from app.schema.snapshots import Snapshot, snapshot
 from app.subjects import SubjectType
 
 if TYPE_CHECKING:
-    from app.schema.types import User
+    from app.schema.users import User
 
 NUMBER, AT = m.HistoryEvent.number, m.HistoryEvent.at
 IN_A_SITE = {"NUMBER": NUMBER, "AT": (AT, NUMBER)}
@@ -64,9 +64,7 @@ class FieldChange:
 class HistoryEvent(Node):
     """One change."""
 
-    id: strawberry.ID = reads(
-        Column(m.HistoryEvent.id, "history_event"), "Opaque id, unique among all things of the service."
-    )
+    id: strawberry.ID = opaque_id("history_event", m.HistoryEvent.id)
     number: int | None = reads(
         Column(NUMBER, needs=Action.SEE_SITE),
         "Its place in the history of the site, counted from 1 without gaps; null for what concerns no site that the "
@@ -78,7 +76,7 @@ class HistoryEvent(Node):
     actor_name: str | None = _guarded(
         m.HistoryEvent.actor_name, "The name of who did it, as it was then; null where it is not told."
     )
-    actor: Annotated["User", strawberry.lazy("app.schema.types")] | None = reads(
+    actor: Annotated["User", strawberry.lazy("app.schema.users")] | None = reads(
         Relation(m.User, on="id", local="actor_id"),
         "Who did it; null for operators, and for people whom the caller may not see or who are gone.",
     )

@@ -1,12 +1,14 @@
 """The object types of the schema. Each says what it reads; nothing here runs a query."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import sqlalchemy as sa
 import strawberry
 
+from app.db import deciders as d
 from app.db import models as m
+from app.db.webhooks import Webhook as WebhookRow
 from app.policy import Action, allowed
 from app.query.declare import Column, Group, Paged, Relation, reads
 from app.rules import SECONDARY_CONTACT_SEATS
@@ -21,20 +23,31 @@ from app.schema.arguments import (
     Last,
     Matter,
     MembershipsBy,
+    MessagesBy,
     WhichAccessRequests,
     WhichEvents,
     WhichMemberships,
+    WhichMessages,
     WithType,
 )
-from app.schema.enums import AccessRequestState, ContactType, DenialReason, Language, Role
+from app.schema.assignable import HAS_SEAT, SEATS_LEFT, AssignableLevels, assignable_levels, assignable_roles
+from app.schema.contacts import Contact
+from app.schema.enums import AccessRequestState, DenialReason, Role
 from app.schema.history import ANYWHERE, IN_A_SITE, HistoryEvent, history_of
-from app.schema.lists import Connection, Node
-from app.schema.preferences import ENotifications
+from app.schema.lists import VERSION, Connection, Node, opaque_id
+from app.schema.messages import MESSAGES, Message
+from app.schema.permissions import (
+    AccessRequestPermissions,
+    MembershipPermissions,
+    SitePermissions,
+)
 from app.schema.privileges import PrivilegeSet, RequestedPrivileges
+from app.schema.recommendations import RECOMMENDATIONS, Recommendation
+from app.schema.users import User
+from app.webhook_rules import WEBHOOK_SLOTS
 
-
-def _id(kind: str, column: Any) -> Any:
-    return reads(Column(column, kind), "Opaque id, unique among all things of the service.")
+if TYPE_CHECKING:
+    from app.schema.webhooks import Webhook
 
 
 MEMBERSHIP_ORDERS = {
@@ -69,50 +82,11 @@ def access_requests_of(local: str, on: str) -> Paged:
     )
 
 
-@strawberry.type(
-    description="A person. Everyone sees themselves; others appear with what shows them. "
-    + allowed(Action.SEE_USERS)
-)
-class User(Node):
-    """A person."""
-
-    id: strawberry.ID = _id("user", m.User.id)
-    ibm_id: str = reads(Column(m.User.ibm_id), "The IBMid, unique without regard to case.")
-    email: str = reads(Column(m.User.email), "E-mail address of the person.")
-    name: str = reads(
-        Column(m.User.name),
-        "First and last name; the IBMid until the person has signed in for the first time.",
-    )
-    first_name: str | None = reads(Column(m.User.first_name), "First name, once the person has signed in.")
-    last_name: str | None = reads(Column(m.User.last_name), "Last name, once the person has signed in.")
-    has_signed_in: bool = reads(Column(m.User.subject.is_not(None)), "Whether the person has ever signed in.")
-    language: Language = reads(Column(m.User.language), "Language the person is written to in.")
-    e_notifications: ENotifications | None = reads(
-        Group(needs=Action.SEE_E_NOTIFICATIONS),
-        "What the person has set for eNotifications; null for everybody else.",
-        Action.SEE_E_NOTIFICATIONS,
-    )
-
-    @reads(
-        history_of("subject_id", ANYWHERE),
-        "What was changed of the person and of their eNotifications, oldest first; only they see it.",
-        Action.SEE_HISTORY,
-    )
-    def history(
-        self,
-        filter: WhichEvents = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[HistoryEvent]: ...
-
-
 @strawberry.type(description="One user's access to one site. " + allowed(Action.SEE_MEMBERSHIP))
 class Membership(Node):
     """Access to a site."""
 
-    id: strawberry.ID = _id("membership", m.Membership.id)
+    id: strawberry.ID = opaque_id("membership", m.Membership.id)
     role: Role = reads(Column(m.Membership.role), "What the member is at the site.")
     privileges: PrivilegeSet = reads(Group(), "What the member may use.")
     justification: str | None = reads(Column(m.Membership.justification), "Why access was given.")
@@ -122,11 +96,19 @@ class Membership(Node):
         "Whether access has not ended. An ended membership keeps its seat until it is removed.",
     )
     created_at: datetime = reads(Column(m.Membership.created_at), "When access was given.")
+    version: int = reads(Column(m.Membership.version), VERSION)
     user: User | None = reads(
         Relation(m.User, on="id", local="user_id", follows=Action.SEE_MEMBERSHIP), "Who has access."
     )
     site: Annotated["Site", strawberry.lazy("app.schema.types")] | None = reads(
         Relation(m.Site, on="id", local="site_id"), "To which site."
+    )
+    viewer_can: MembershipPermissions = reads(Group(), "What the caller may do with it, and if not, why.")
+    assignable_roles: list[Role] = assignable_roles(
+        Action.UPDATE_MEMBERSHIP,
+        HAS_SEAT,
+        "The roles that the caller may give this member now: SECONDARY_CONTACT only while there is a seat for them. "
+        "Empty for others.",
     )
 
     @reads(
@@ -149,7 +131,7 @@ class Membership(Node):
 class AccessRequest(Node):
     """A request."""
 
-    id: strawberry.ID = _id("access_request", m.AccessRequest.id)
+    id: strawberry.ID = opaque_id("access_request", m.AccessRequest.id)
     site_number: str = reads(
         Column(m.AccessRequest.site_number), "The number of the site that was asked for."
     )
@@ -182,6 +164,7 @@ class AccessRequest(Node):
         Relation(m.Site, on="id", local="site_id"),
         "The site; null for those who do not belong to it, whether it exists or not.",
     )
+    viewer_can: AccessRequestPermissions = reads(Group(), "What the caller may do with it, and if not, why.")
 
     @reads(
         history_of("subject_id", ANYWHERE),
@@ -191,57 +174,6 @@ class AccessRequest(Node):
     def history(
         self,
         filter: WhichEvents = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-    ) -> Connection[HistoryEvent]: ...
-
-
-@strawberry.type(description="Everything about a contact beyond the overview.")
-class ContactDetails:
-    """The details of a contact."""
-
-    phone: str = reads(Column(m.Contact.phone), "Telephone number in the form +33….")
-    address: str = reads(Column(m.Contact.address), "Street and number.")
-    city: str = reads(Column(m.Contact.city), "City.")
-    state_or_province: str | None = reads(
-        Column(m.Contact.state_or_province), "State or province, by its code where there is one."
-    )
-    postal_code: str | None = reads(Column(m.Contact.postal_code), "Postal code.")
-    country: str = reads(Column(m.Contact.country), "Country, two letters after ISO 3166-1.")
-
-
-@strawberry.type(
-    description="A person the vendor writes to about the site; not a login and not a role. "
-    + allowed(Action.SEE_CONTACTS)
-)
-class Contact(Node):
-    """A contact."""
-
-    id: strawberry.ID = _id("contact", m.Contact.id)
-    first_name: str = reads(Column(m.Contact.first_name), "First name.")
-    last_name: str = reads(Column(m.Contact.last_name), "Last name.")
-    email: str = reads(Column(m.Contact.email), "E-mail address; independent of eNotifications.")
-    types: list[ContactType] = reads(Column(m.Contact.types), "What the person is contact for.")
-    details: ContactDetails | None = reads(
-        Group(needs=Action.SEE_CONTACT_DETAILS),
-        "Telephone and postal address; null for who may see the overview only.",
-        Action.SEE_CONTACT_DETAILS,
-    )
-    site: Annotated["Site", strawberry.lazy("app.schema.types")] | None = reads(
-        Relation(m.Site, on="id", local="site_id"), "The site."
-    )
-
-    @reads(
-        history_of("subject_id", IN_A_SITE),
-        "What was changed of this contact.",
-        Action.SEE_HISTORY,
-    )
-    def history(
-        self,
-        filter: WhichEvents = None,
-        order_by: EventsBy = None,
         first: First = None,
         after: After = None,
         last: Last = None,
@@ -269,11 +201,27 @@ class ContactReview:
     )
 
 
+@strawberry.type(
+    description="A member who decides about access: the primary contact, or a secondary contact with manage access "
+    "UPDATE. Every member is told their names, to know whom to ask. " + allowed(Action.SEE_DECIDERS)
+)
+class Decider:
+    """Who decides."""
+
+    name: str = reads(Column(d.Decider.name), "First and last name.")
+    role: Role = reads(Column(d.Decider.role), "What they are at the site.")
+    membership: Membership | None = reads(
+        Relation(m.Membership, on="id", local="id"),
+        "Their membership; null for those who see their name only.",
+        Action.SEE_MEMBERSHIP,
+    )
+
+
 @strawberry.type(description="A customer's contract site. " + allowed(Action.SEE_SITE))
 class Site(Node):
     """A site."""
 
-    id: strawberry.ID = _id("site", m.Site.id)
+    id: strawberry.ID = opaque_id("site", m.Site.id)
     number: str = reads(Column(m.Site.number), "The number people type.")
     name: str = reads(Column(m.Site.name), "The customer's name for it.")
     created_at: datetime = reads(Column(m.Site.created_at), "When the site was created.")
@@ -286,9 +234,38 @@ class Site(Node):
         "The monthly review of the contacts: when it was done, and whether it is overdue.",
         Action.SEE_SITE,
     )
+    last_event_id: strawberry.ID | None = reads(
+        Column(filters.last_event_id),
+        "Id of the newest event of the site, as `after` for subscriptions: what happened since this was read is told.",
+    )
     viewer_membership: Membership | None = reads(
         Relation(m.Membership, on="site_id", local="id", where=filters.own_membership),
         "The caller's own membership of the site.",
+    )
+    viewer_can: SitePermissions = reads(Group(), "What the caller may do at the site, and if not, why.")
+    assignable_roles: list[Role] = assignable_roles(
+        Action.ADD_USER,
+        SEATS_LEFT,
+        "The roles that the caller may give a new member now: SECONDARY_CONTACT only while there is a free seat. "
+        "Empty for others.",
+    )
+    assignable_levels: list[AssignableLevels] = assignable_levels(
+        "The levels that the caller may give with each of these roles. Empty for others."
+    )
+    deciders: list[Decider] = reads(
+        Relation(
+            d.Decider,
+            on="site_id",
+            local="id",
+            order=lambda _: [d.Decider.role, d.Decider.sort_name, d.Decider.id],
+        ),
+        "Who decides about access at this site, the primary contact first: whom to ask.",
+        Action.SEE_DECIDERS,
+    )
+    recommendations: list[Recommendation] = reads(
+        RECOMMENDATIONS,
+        "What the site could do better; each one is shown to those who can do something about it, as its type says.",
+        Action.SEE_SITE,
     )
 
     @reads(
@@ -320,6 +297,17 @@ class Site(Node):
         last: Last = None,
         before: Before = None,
     ) -> Connection[AccessRequest]: ...
+
+    @reads(MESSAGES, "The messages to people about the site.", Action.SEE_MESSAGES)
+    def messages(
+        self,
+        filter: WhichMessages = None,
+        order_by: MessagesBy = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Message]: ...
 
     @reads(
         Relation(m.Contact, on="site_id", local="id", where=filters.contacts, order=filters.primary_first),
@@ -359,3 +347,11 @@ class Site(Node):
         last: Last = None,
         before: Before = None,
     ) -> Connection[HistoryEvent]: ...
+
+    webhooks: list[Annotated["Webhook", strawberry.lazy("app.schema.webhooks")]] = reads(
+        Relation(
+            WebhookRow, on="site_id", local="id", order=lambda _: [WebhookRow.created_at, WebhookRow.id]
+        ),
+        f"Where partner tools are told of what happens at the site, oldest first; at most {WEBHOOK_SLOTS}.",
+        Action.MANAGE_WEBHOOKS,
+    )

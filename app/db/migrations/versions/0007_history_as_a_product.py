@@ -6,8 +6,8 @@ events that were there before stay valid. Giving it to them writes the table ane
 
 from alembic import op
 
-revision = "0006"
-down_revision = "0002"
+revision = "0007"
+down_revision = "0006"
 
 UP = """
 ALTER TABLE history_event
