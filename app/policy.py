@@ -302,7 +302,9 @@ def denials(actor: Caller, action: Action, table: Any) -> list[tuple[sa.ColumnEl
     found = []
     for before, test in _tests_of_row(action):
         conditions = (_condition(other, actor, table) for other in before)
-        found.append((sa.and_(*conditions, sa.not_(_condition(test, actor, table))), words(test.denial)))
+        # What is not known, because the row is about nobody, does not hold either.
+        fails = _condition(test, actor, table).is_not(sa.true())
+        found.append((sa.and_(*conditions, fails), words(test.denial)))
     return found
 
 
