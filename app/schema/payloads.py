@@ -8,8 +8,10 @@ from app.db import models as m
 from app.db import webhooks as w
 from app.query.declare import Relation, Value, reads
 from app.query.ids import write_id
+from app.schema.contacts import Contact
 from app.schema.enums import Code
-from app.schema.types import AccessRequest, Contact, Membership, Site, User
+from app.schema.types import AccessRequest, Membership, Site
+from app.schema.users import User
 from app.schema.webhooks import Webhook
 
 

@@ -32,6 +32,7 @@ NODES = Find(
         "contact": ("Contact", m.Contact),
         "access_request": ("AccessRequest", m.AccessRequest),
         "calendar_subscription": ("CalendarSubscription", p.CalendarSubscription),
+        "history_event": ("HistoryEvent", m.HistoryEvent),
         "webhook": ("Webhook", Webhook),
         "webhook_delivery": ("WebhookDelivery", WebhookDelivery),
         "message": ("Message", Message),

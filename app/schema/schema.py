@@ -9,6 +9,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLResolveInfo,
     GraphQLSchema,
+    GraphQLUnionType,
     build_ast_schema,
     lexicographic_sort_schema,
     parse,
@@ -22,13 +23,16 @@ from app.query.collect import collect, declaration_of
 from app.query.declare import tables_of
 from app.query.rows import TYPE
 from app.schema.calendar import CalendarSubscription
+from app.schema.contacts import Contact
+from app.schema.history import HistoryEvent
 from app.schema.messages import Message
 from app.schema.mutation import Mutation
 from app.schema.payloads import ERROR_TYPES
 from app.schema.query import PUBLIC, Query
 from app.schema.recommended import RECOMMENDATION_TYPES
 from app.schema.subscription import Subscription
-from app.schema.types import AccessRequest, Contact, Membership, User
+from app.schema.types import AccessRequest, Membership
+from app.schema.users import User
 from app.schema.webhooks import Webhook, WebhookDelivery
 
 DATE_TIME = strawberry.scalar(
@@ -49,6 +53,7 @@ def build_schema() -> GraphQLSchema:
         AccessRequest,
         Message,
         CalendarSubscription,
+        HistoryEvent,
         Webhook,
         WebhookDelivery,
         *ERROR_TYPES,
@@ -59,7 +64,7 @@ def build_schema() -> GraphQLSchema:
         Query, Mutation, Subscription, types=types, config=config
     )._schema
     for kind in schema.type_map.values():
-        if isinstance(kind, GraphQLInterfaceType):
+        if isinstance(kind, GraphQLInterfaceType | GraphQLUnionType):
             kind.resolve_type = _type_name
         elif isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
             kind.is_type_of = None
