@@ -418,7 +418,7 @@ async def test_that_a_site_was_made_later_is_not_told_to_who_asked_before(world:
     before = await person.ask(REQUESTS)
     await import_document(world.database, document(number), "tests")
     events = await world.rows(HistoryEvent, HistoryEvent.event == Event.ACCESS_REQUESTED)
-    assert len([event for event in events if (event.after or {})["site_number"] == number]) == 2
+    assert len([event for event in events if (event.after or {}).get("site_number") == number]) == 2
     assert await person.ask(REQUESTS) == before
 
 
