@@ -18,6 +18,7 @@ from app.actor import Actor, Identity, Standing
 from app.db.models import AccessRequest, Contact, Membership, Site
 from app.db.pool import Pool
 from app.db.preferences import CalendarSubscription
+from app.db.site_rules import BlockedRequester, Naming, PrivilegeTemplate
 from app.db.webhooks import Webhook, WebhookDelivery
 from app.errors import Code, bad_input, refuse, unauthenticated
 from app.identity import sign_in, standings_of
@@ -34,7 +35,10 @@ from app.violations import is_about_a_value, meaning
 
 OWN = aliased(Membership)
 """The caller's own membership."""
-Row = TypeVar("Row", Site, Membership, Contact, AccessRequest, CalendarSubscription, Webhook, WebhookDelivery)
+Row = TypeVar(
+    "Row", Site, Membership, Contact, AccessRequest, CalendarSubscription, Webhook, WebhookDelivery,
+    BlockedRequester, PrivilegeTemplate, Naming,
+)  # fmt: skip
 
 
 class Answer(Protocol):

@@ -72,6 +72,17 @@ class Code(Enum):
     PORT_NOT_ALLOWED = message("Use port 443, or one from 1024 on.")
     WEBHOOK_LIMIT = message("The site has its {limit} webhooks. Delete one first.")
     WEBHOOK_INACTIVE = message("This webhook is not active. Make it active first.")
+    OUT_OF_RANGE = message("Give a number from {minimum} to {maximum}.")
+    LEVEL_ABOVE_YOURS = message("The rules of this site let nobody give a level above their own.")
+    NO_SECOND_PERSON = message(
+        "A second person has to confirm this, and nobody else at the site may. Give somebody else manage access first."
+    )
+    NAMING_PENDING = message("Naming this person already waits for a second person.")
+    NAMING_CLOSED = message("This was confirmed, rejected or cancelled before.")
+    PROPOSER_NOT_ALLOWED = message("Whoever proposed this may no longer do it. Reject it instead.")
+    ALREADY_BLOCKED = message("This person is blocked.")
+    TEMPLATE_NAME_TAKEN = message("The site has a template of this name.")
+    TEMPLATE_LIMIT = message("The site has its {limit} templates. Delete one first.")
     CONFLICT = message("Somebody changed this at the same moment. Look at it again and repeat.")
 
 

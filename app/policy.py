@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from app.actor import Actor, Standing
 from app.db.models import AccessRequest, Base, Contact, Membership, Site, User
 from app.db.preferences import CalendarSubscription
+from app.db.site_rules import BlockedRequester, Naming, PrivilegeTemplate
 from app.db.webhooks import Webhook, WebhookDelivery
 from app.errors import message
 from app.rules import Level, Role, UpdateLevel
@@ -48,6 +49,11 @@ class Action(Enum):
     SEE_CALENDAR_SUBSCRIPTION = auto()
     REVOKE_CALENDAR_SUBSCRIPTION = auto()
     MANAGE_WEBHOOKS = auto()
+    UPDATE_SITE_RULES = auto()
+    MANAGE_BLOCKED_REQUESTERS = auto()
+    MANAGE_PRIVILEGE_TEMPLATES = auto()
+    CONFIRM_NAMING = auto()
+    REJECT_NAMING = auto()
 
 
 class Subject(Protocol):
@@ -118,6 +124,11 @@ NOT_PRIMARY = Of(
     message("Nobody but an operator changes the access of the primary contact."),
     lambda actor, row: row.role != Role.PRIMARY_CONTACT,
 )
+NOT_PROPOSED = Of(
+    message("never by whoever proposed it"),
+    message("Somebody else than you, who proposed this, has to confirm it."),
+    lambda actor, row: row.proposed_by_id != actor.user_id,
+)
 
 Line = tuple[At | Of, ...]
 
@@ -146,6 +157,11 @@ RULES: dict[Action, tuple[Line, ...]] = {
     Action.SEE_CALENDAR_SUBSCRIPTION: ((OWN,),),
     Action.REVOKE_CALENDAR_SUBSCRIPTION: ((OWN,),),
     Action.MANAGE_WEBHOOKS: ((PRIMARY,), (ACCESS_MANAGER,)),
+    Action.UPDATE_SITE_RULES: ((PRIMARY,),),
+    Action.MANAGE_BLOCKED_REQUESTERS: ((PRIMARY,), (ACCESS_MANAGER,)),
+    Action.MANAGE_PRIVILEGE_TEMPLATES: ((PRIMARY,), (ACCESS_MANAGER,)),
+    Action.CONFIRM_NAMING: ((PRIMARY, NOT_OWN, NOT_PROPOSED), (ACCESS_MANAGER, NOT_OWN, NOT_PROPOSED)),
+    Action.REJECT_NAMING: ((PRIMARY, NOT_OWN), (ACCESS_MANAGER, NOT_OWN)),
 }
 
 SEEING: dict[type[Base], Action] = {
@@ -156,6 +172,9 @@ SEEING: dict[type[Base], Action] = {
     CalendarSubscription: Action.SEE_CALENDAR_SUBSCRIPTION,
     Webhook: Action.MANAGE_WEBHOOKS,
     WebhookDelivery: Action.MANAGE_WEBHOOKS,
+    BlockedRequester: Action.MANAGE_BLOCKED_REQUESTERS,
+    PrivilegeTemplate: Action.SEE_USERS,
+    Naming: Action.SEE_USERS,
 }
 """The action that seeing a row of a table is. What one may not see does not exist."""
 

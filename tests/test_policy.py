@@ -16,10 +16,12 @@ from app.actor import ANONYMOUS, Actor, Standing
 from app.context import Context
 from app.db.models import AccessRequest, Contact, Membership, Site, User
 from app.db.preferences import CalendarSubscription
+from app.db.site_rules import Naming
 from app.errors import RequestError, UserError
 from app.identity import standings_of
 from app.policy import Action, allowed, allows, denial, seen, visible
 from app.rules import AccessRequestState, ContactType, DenialReason, Language, Role, UpdateLevel
+from tests.site_rules import naming_row
 from tests.world import Place, World, contact_row
 
 PAGE = """
@@ -48,6 +50,11 @@ SUBSCRIBE_TO_CALENDAR        | -           | all     | none | none | none   | no
 SEE_CALENDAR_SUBSCRIPTION    | -           | own     | own  | own  | own    | own  | own
 REVOKE_CALENDAR_SUBSCRIPTION | -           | own     | own  | own  | own    | own  | own
 MANAGE_WEBHOOKS          | manage_access   | all     | none | none | all    | none | none
+UPDATE_SITE_RULES          | -             | all     | none | none | none   | none | none
+MANAGE_BLOCKED_REQUESTERS  | manage_access | all     | none | none | all    | none | none
+MANAGE_PRIVILEGE_TEMPLATES | manage_access | all     | none | none | all    | none | none
+CONFIRM_NAMING           | manage_access   | others  | none | none | others | none | none
+REJECT_NAMING            | manage_access   | others  | none | none | others | none | none
 """
 """The domain page's table, line by line. NONE, VIEW and UPDATE are a secondary contact's level of `by`.
 
@@ -100,11 +107,15 @@ def includes(whose: str, row: Any, user_id: UUID = CALLER) -> bool:
 
 def rows_at(site_id: UUID | None, role: Role) -> list[Any]:
     """The caller's own row with their role, the primary contact's, and somebody else's."""
+    people = [
+        (CALLER, role),
+        (PRIMARY, Role.PRIMARY_CONTACT),
+        (SOMEBODY, Role.USER),
+        (SOMEBODY, Role.SECONDARY_CONTACT),
+    ]
     return [
-        SimpleNamespace(site_id=site_id, user_id=CALLER, role=role),
-        SimpleNamespace(site_id=site_id, user_id=PRIMARY, role=Role.PRIMARY_CONTACT),
-        SimpleNamespace(site_id=site_id, user_id=SOMEBODY, role=Role.USER),
-        SimpleNamespace(site_id=site_id, user_id=SOMEBODY, role=Role.SECONDARY_CONTACT),
+        SimpleNamespace(site_id=site_id, user_id=user, role=held, proposed_by_id=SOMEBODY)
+        for user, held in people
     ]
 
 
@@ -135,7 +146,8 @@ def test_ended_membership_gives_nothing_and_is_not_seen(role: Role) -> None:
 
 
 def test_anonymous_callers_may_do_nothing() -> None:
-    rows = [*rows_at(HERE, Role.USER), SimpleNamespace(site_id=HERE, user_id=None, role=Role.USER)]
+    nobody = SimpleNamespace(site_id=HERE, user_id=None, role=Role.USER, proposed_by_id=None)
+    rows = [*rows_at(HERE, Role.USER), nobody]
     assert not [action for action, row in product(Action, rows) if allows(ANONYMOUS, action, row)]
 
 
@@ -145,8 +157,9 @@ OF_THE_SITE = {
 MODELS: Mapping[type[Any], set[Action]] = {
     Site: OF_THE_SITE,
     Contact: OF_THE_SITE,
-    AccessRequest: set(Action) - {Action.UPDATE_MEMBERSHIP, Action.REMOVE_MEMBERSHIP},
-    Membership: set(Action),
+    AccessRequest: set(Action) - {Action.UPDATE_MEMBERSHIP, Action.REMOVE_MEMBERSHIP, Action.CONFIRM_NAMING},
+    Membership: set(Action) - {Action.CONFIRM_NAMING},
+    Naming: {Action.CONFIRM_NAMING, Action.REJECT_NAMING},
     User: {Action.SEE_E_NOTIFICATIONS, Action.UPDATE_E_NOTIFICATIONS},
     CalendarSubscription: {
         Action.SUBSCRIBE_TO_CALENDAR,
@@ -183,6 +196,7 @@ async def landscape(world: World) -> Landscape:
         await add_requests(world, place, [stranger, user, gone, place.primary], next_place.primary.user_id)
         await world.contact(place, [ContactType.BILLING])
         await world.calendar(place, place.primary)
+        await world.add(naming_row(place, stranger), naming_row(place, user, proposer=next_place.primary))
     await add_request_without_site(world, stranger.user_id)
     await add_request_without_site(world, places[0].primary.user_id)
     return await survey(world, [place.site_id for place in places])
@@ -205,7 +219,7 @@ async def survey(world: World, site_ids: list[UUID]) -> Landscape:
     """All rows of these sites and of their people, and all people as actors."""
     rows: dict[type[Any], list[Any]] = {
         model: await world.rows(model, model.site_id.in_(site_ids))
-        for model in (Site, Membership, Contact, CalendarSubscription)
+        for model in (Site, Membership, Contact, CalendarSubscription, Naming)
     }
     people = {row.user_id for row in rows[Membership]}
     here = AccessRequest.site_id.in_(site_ids)
@@ -322,6 +336,15 @@ def test_sentences_of_the_schema() -> None:
 )
 def test_denial_gives_the_reason_that_fits(action: Action, who: str, whose: int, reason: str) -> None:
     assert denial(caller(STANDINGS[who]), action, rows_at(HERE, Role.SECONDARY_CONTACT)[whose]) == reason
+
+
+def test_nobody_confirms_what_they_proposed() -> None:
+    naming = SimpleNamespace(site_id=HERE, user_id=SOMEBODY, proposed_by_id=CALLER)
+    for standing in (STANDINGS["primary"], STANDINGS["secondary-UPDATE-NONE"]):
+        assert not allows(caller(standing), Action.CONFIRM_NAMING, naming)
+        assert allows(caller(standing), Action.REJECT_NAMING, naming)
+        reason = denial(caller(standing), Action.CONFIRM_NAMING, naming)
+        assert reason == "Somebody else than you, who proposed this, has to confirm it."
 
 
 def test_denial_is_translated_piece_by_piece() -> None:

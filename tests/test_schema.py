@@ -99,6 +99,8 @@ def test_connections_follow_one_shape(schema: GraphQLSchema) -> None:
         "MembershipConnection",
         "AccessRequestConnection",
         "WebhookDeliveryConnection",
+        "NamingConnection",
+        "BlockedRequesterConnection",
     }
     for name in connections:
         kind = schema.type_map[name]

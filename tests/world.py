@@ -267,6 +267,9 @@ class World:
             "webhook": "SELECT * FROM webhook",
             "webhook_secret": "SELECT * FROM webhook_secret",
             "webhook_delivery": "SELECT * FROM webhook_delivery",
+            "blocked_requester": "SELECT * FROM blocked_requester",
+            "privilege_template": "SELECT * FROM privilege_template",
+            "naming": "SELECT * FROM naming",
             "history": "SELECT * FROM history_event"
             " WHERE event <> 'USER_SIGNED_IN_FIRST'"
             " AND (event <> 'USER_REGISTERED' OR actor_id IS DISTINCT FROM subject_id)",

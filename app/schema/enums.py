@@ -22,6 +22,7 @@ from app.rules import (
     UpdateLevel,
     ViewLevel,
 )
+from app.site_rules import NamingKind, NamingState
 from app.webhook_rules import WebhookDeliveryState, WebhookDisabledReason, WebhookFailure
 
 __all__ = [
@@ -33,6 +34,8 @@ __all__ = [
     "Event",
     "Language",
     "MembershipOrderField",
+    "NamingKind",
+    "NamingState",
     "OrderDirection",
     "OverviewLevel",
     "PurchaseAndDownloadLevel",
@@ -213,6 +216,16 @@ _described(
         "WEBHOOK_DELETED": "A webhook was deleted.",
         "WEBHOOK_SECRET_ROTATED": "A webhook got a new secret.",
         "WEBHOOK_DISABLED": "The service stopped sending to a webhook.",
+        "SITE_RULES_UPDATED": "The rules of the site were changed.",
+        "REQUESTER_BLOCKED": "A person was blocked: their requests do not reach the site.",
+        "REQUESTER_UNBLOCKED": "A person was unblocked.",
+        "PRIVILEGE_TEMPLATE_CREATED": "A privilege template was created.",
+        "PRIVILEGE_TEMPLATE_UPDATED": "A privilege template was changed.",
+        "PRIVILEGE_TEMPLATE_DELETED": "A privilege template was deleted.",
+        "NAMING_PROPOSED": "Somebody proposed to name a secondary contact, which a second person has to confirm.",
+        "NAMING_CONFIRMED": "A second person confirmed the naming of a secondary contact.",
+        "NAMING_REJECTED": "A second person rejected the naming of a secondary contact.",
+        "NAMING_CANCELLED": "The naming of a secondary contact was taken back, or overtaken by something else.",
     },
 )
 _described(
@@ -249,6 +262,25 @@ _described(
     WebhookDeliveryOrderField,
     "By what deliveries are sorted.",
     {"CREATED_AT": "When it was queued.", "ATTEMPTS": "How often it was tried."},
+)
+_described(
+    NamingKind,
+    "By which act somebody was to become a secondary contact.",
+    {
+        "ADD": "By addUser.",
+        "GRANT": "By grantAccessRequest; the request stays pending until then.",
+        "UPDATE": "By updateMembership.",
+    },
+)
+_described(
+    NamingState,
+    "Where the naming of a secondary contact stands.",
+    {
+        "PENDING": "Waits for a second person; nothing of it has taken effect.",
+        "CONFIRMED": "A second person confirmed it, and it took effect.",
+        "REJECTED": "A second person rejected it.",
+        "CANCELLED": "Whoever proposed it took it back, or something else was done with the person's access.",
+    },
 )
 strawberry.enum(
     Code, name="UserErrorCode", description="Stable code of a refusal, for programs; people read `message`."

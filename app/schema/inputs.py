@@ -7,6 +7,10 @@ import strawberry
 from app.rules import PRIVILEGES, Level
 from app.schema.enums import ContactType, DenialReason, PurchaseAndDownloadLevel, Role, UpdateLevel, ViewLevel
 
+TEMPLATE = (
+    "A privilege template of the site: its levels are given, but for those that privileges names as well."
+)
+
 
 def described(description: str, **options: Any) -> Any:
     """A field of an input."""
@@ -110,6 +114,7 @@ class GrantAccessRequestInput(MutationInput):
     privileges: PrivilegesInput | None = described(
         "The levels the new member gets; the rest is NONE.", default=None
     )
+    template_id: strawberry.ID | None = described(TEMPLATE, default=None)
     justification: str | None = described(
         "Why access is given, where the requester gave no reason or the approver has more to say; both are kept. "
         "Up to 2,000 characters.",
@@ -138,6 +143,7 @@ class AddUserInput(MutationInput):
     privileges: PrivilegesInput | None = described(
         "The levels the new member gets; the rest is NONE.", default=None
     )
+    template_id: strawberry.ID | None = described(TEMPLATE, default=None)
 
 
 @strawberry.input(description="Looks a person up before they are added.")
@@ -161,6 +167,7 @@ class UpdateMembershipInput(MutationInput):
     privileges: PrivilegesInput | None = described(
         "The levels to change; the rest stays as it is.", default=None
     )
+    template_id: strawberry.ID | None = described(TEMPLATE, default=None)
     justification: str | None = described(
         "Why; replaces the one that is kept. Up to 2,000 characters.", default=None
     )

@@ -13,11 +13,12 @@ from app.schema import (
     webhook_inputs,
     webhook_payloads,
 )
+from app.schema.site_rule_mutations import SiteRuleMutations
 from app.schema.writing import mutation, write
 
 
 @strawberry.type(description="Everything that can be changed.")
-class Mutation:
+class Mutation(SiteRuleMutations):
     """Everything that can be changed."""
 
     @mutation("Asks for access to a site.", Action.REQUEST_ACCESS)

@@ -7,6 +7,7 @@ from strawberry.types import Info
 
 from app.db import models as m
 from app.db import preferences as p
+from app.db.site_rules import BlockedRequester, Naming, PrivilegeTemplate
 from app.db.webhooks import Webhook, WebhookDelivery
 from app.policy import Action, allowed
 from app.query.declare import Find, OfCaller, Relation, Value, reads
@@ -31,6 +32,9 @@ NODES = Find(
         "calendar_subscription": ("CalendarSubscription", p.CalendarSubscription),
         "webhook": ("Webhook", Webhook),
         "webhook_delivery": ("WebhookDelivery", WebhookDelivery),
+        "blocked_requester": ("BlockedRequester", BlockedRequester),
+        "privilege_template": ("PrivilegeTemplate", PrivilegeTemplate),
+        "naming": ("Naming", Naming),
     }
 )
 

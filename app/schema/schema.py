@@ -25,6 +25,7 @@ from app.schema.calendar import CalendarSubscription
 from app.schema.mutation import Mutation
 from app.schema.payloads import ERROR_TYPES
 from app.schema.query import PUBLIC, Query
+from app.schema.site_rules import BlockedRequester, Naming, PrivilegeTemplate
 from app.schema.types import AccessRequest, Contact, Membership, User
 from app.schema.webhooks import Webhook, WebhookDelivery
 
@@ -47,6 +48,9 @@ def build_schema() -> GraphQLSchema:
         CalendarSubscription,
         Webhook,
         WebhookDelivery,
+        BlockedRequester,
+        PrivilegeTemplate,
+        Naming,
         *ERROR_TYPES,
     ]
     config = StrawberryConfig(scalar_map={datetime: DATE_TIME})

@@ -29,6 +29,16 @@ from app.schema.enums import AccessRequestState, ContactType, DenialReason, Lang
 from app.schema.lists import VERSION, Connection, Node
 from app.schema.preferences import ENotifications
 from app.schema.privileges import PrivilegeSet, RequestedPrivileges
+from app.schema.site_rules import (
+    BLOCKED,
+    TEMPLATES,
+    WAITING,
+    BlockedRequester,
+    Naming,
+    PrivilegeTemplate,
+    SiteRules,
+)
+from app.site_rules import TEMPLATE_SLOTS
 from app.webhook_rules import WEBHOOK_SLOTS
 
 if TYPE_CHECKING:
@@ -290,6 +300,23 @@ class Site(Node):
         Action.SEE_CONTACTS,
     )
     def recipients(self, topic: About) -> list[Contact]: ...
+
+    rules: SiteRules = reads(
+        Group(), "What the site asks of its deciders beyond what is asked of all.", Action.SEE_SITE
+    )
+    privilege_templates: list[PrivilegeTemplate] = reads(
+        TEMPLATES, f"The privilege templates of the site by name; at most {TEMPLATE_SLOTS}.", Action.SEE_USERS
+    )
+
+    @reads(WAITING, "The namings of secondary contacts that wait for a second person.", Action.SEE_USERS)
+    def pending_namings(
+        self, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Naming]: ...
+
+    @reads(BLOCKED, "The people whose requests do not reach the site.", Action.MANAGE_BLOCKED_REQUESTERS)
+    def blocked_requesters(
+        self, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[BlockedRequester]: ...
 
     webhooks: list[Annotated["Webhook", strawberry.lazy("app.schema.webhooks")]] = reads(
         Relation(
