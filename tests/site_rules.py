@@ -51,8 +51,9 @@ def naming_row(place: Place, person: Person, proposer: Person | None = None, **v
 async def site_with(world: World, **rules: Any) -> Place:
     """A site with these rules switched on, such as ``second_person_confirms=True``."""
     place = await world.site()
-    async with world.database.begin() as connection:
-        await connection.execute(sa.update(Site).where(Site.id == place.site_id).values(**rules))
+    if rules:
+        async with world.database.begin() as connection:
+            await connection.execute(sa.update(Site).where(Site.id == place.site_id).values(**rules))
     return place
 
 

@@ -12,10 +12,11 @@ from app.db.models import AccessRequest, Site, User
 from app.errors import Code, UserError, refuse
 from app.history import values_of
 from app.policy import Action
+from app.resolvers.blocking import is_blocked
 from app.resolvers.closing import close_as_denied, close_as_granted, close_as_withdrawn, pending_request
 from app.resolvers.giving import give
-from app.resolvers.proposing import cancel_naming, held_by, most_to_give, must_wait, propose, site_now
-from app.resolvers.site_rules import is_blocked
+from app.resolvers.limits import held_by, most_to_give, site_now
+from app.resolvers.proposing import cancel_naming, must_wait, propose
 from app.resolvers.templates import levels_given
 from app.rules import NUMBER_LENGTH, AccessRequestState, Event, Levels, Role, check_levels, check_role
 from app.schema.inputs import (

@@ -14,7 +14,8 @@ from app.identity import person_with
 from app.policy import Action
 from app.resolvers.closing import close_as_granted, pending_request
 from app.resolvers.giving import active_membership, assign, give, levels_of, record_change
-from app.resolvers.proposing import cancel_naming, most_to_give, must_wait, propose, site_now
+from app.resolvers.limits import most_to_give, site_now
+from app.resolvers.proposing import cancel_naming, must_wait, propose
 from app.resolvers.templates import levels_given
 from app.rules import (
     Event,

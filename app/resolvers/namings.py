@@ -15,8 +15,9 @@ from app.identity import standings_of
 from app.policy import Action, allows
 from app.resolvers.access_requests import check_pending, grant_now
 from app.resolvers.giving import active_membership, levels_of
+from app.resolvers.limits import held_by, most_to_give
 from app.resolvers.memberships import add_now, update_now
-from app.resolvers.proposing import close, held_by, most_to_give
+from app.resolvers.proposing import close
 from app.rules import PRIVILEGES, Level, Role
 from app.schema.site_rule_inputs import ConfirmNamingInput, RejectNamingInput
 from app.site_rules import NamingKind, NamingState, check_at_most

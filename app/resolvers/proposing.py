@@ -1,4 +1,4 @@
-"""What the stricter rules of a site ask of whoever gives levels, or names a secondary contact."""
+"""Namings of secondary contacts that wait for a second person: whether, since when, and how they end."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,13 +7,14 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from app.context import Transaction
-from app.db.models import Membership, Site, User
+from app.db.models import Membership, User
 from app.db.site_rules import Naming
 from app.errors import Code, refuse
 from app.history import values_of
 from app.policy import Action
-from app.resolvers.giving import active_membership, free_seat, levels_of
-from app.rules import Event, Levels, Role, UpdateLevel, no_levels
+from app.resolvers.giving import active_membership, free_seat
+from app.resolvers.limits import site_now
+from app.rules import Event, Levels, Role, UpdateLevel
 from app.site_rules import NamingKind, NamingState
 
 EVENTS = {
@@ -23,22 +24,6 @@ EVENTS = {
 }
 
 
-async def most_to_give(tx: Transaction, site_id: UUID, giver_id: UUID | None) -> Levels | None:
-    """The levels above which somebody may give nothing at a site; nothing where there is no limit."""
-    site = await site_now(tx, site_id)
-    if not site.grant_at_most_held or giver_id is None:
-        return None
-    giver = await active_membership(tx, site_id, giver_id)
-    return levels_of(giver) if giver and giver.role is not Role.PRIMARY_CONTACT else None
-
-
-async def held_by(tx: Transaction, site_id: UUID, user_id: UUID) -> Levels:
-    """The levels that somebody has at a site already."""
-    membership = await active_membership(tx, site_id, user_id)
-    stored = membership and membership.role is not Role.PRIMARY_CONTACT
-    return levels_of(membership) if membership and stored else no_levels()
-
-
 async def must_wait(tx: Transaction, site_id: UUID, user_id: UUID, role: Role) -> bool:
     """Whether giving somebody a role names a secondary contact, and a second person has to confirm that."""
     site = await site_now(tx, site_id)
@@ -46,11 +31,6 @@ async def must_wait(tx: Transaction, site_id: UUID, user_id: UUID, role: Role) -
         return False
     membership = await active_membership(tx, site_id, user_id)
     return membership is None or membership.role is not Role.SECONDARY_CONTACT
-
-
-async def site_now(tx: Transaction, site_id: UUID) -> Site:
-    """The locked site as earlier writers left it."""
-    return await tx.session.get_one(Site, site_id, populate_existing=True)
 
 
 async def propose(

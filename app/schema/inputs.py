@@ -164,9 +164,7 @@ class UpdateMembershipInput(MutationInput):
         "access and contact updates at NONE in the same input.",
         default=None,
     )
-    privileges: PrivilegesInput | None = described(
-        "The levels to change; the rest stays as it is.", default=None
-    )
+    privileges: PrivilegesInput | None = described("Levels to change; the rest stays as it is.", default=None)
     template_id: strawberry.ID | None = described(TEMPLATE, default=None)
     justification: str | None = described(
         "Why; replaces the one that is kept. Up to 2,000 characters.", default=None

@@ -10,7 +10,8 @@ from app.db import webhooks as w
 from app.query.declare import Relation, Value, reads
 from app.query.ids import write_id
 from app.schema.enums import Code
-from app.schema.site_rules import Naming, PrivilegeTemplate
+from app.schema.namings import Naming
+from app.schema.privilege_templates import PrivilegeTemplate
 from app.schema.types import AccessRequest, Contact, Membership, Site, User
 from app.schema.webhooks import Webhook
 

@@ -23,9 +23,11 @@ from app.query.declare import tables_of
 from app.query.rows import TYPE
 from app.schema.calendar import CalendarSubscription
 from app.schema.mutation import Mutation
+from app.schema.namings import Naming
 from app.schema.payloads import ERROR_TYPES
+from app.schema.privilege_templates import PrivilegeTemplate
 from app.schema.query import PUBLIC, Query
-from app.schema.site_rules import BlockedRequester, Naming, PrivilegeTemplate
+from app.schema.site_rules import BlockedRequester
 from app.schema.types import AccessRequest, Contact, Membership, User
 from app.schema.webhooks import Webhook, WebhookDelivery
 

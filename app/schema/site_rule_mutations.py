@@ -4,7 +4,7 @@ import strawberry
 from strawberry.types import Info
 
 from app.policy import Action
-from app.resolvers import namings, site_rules, templates
+from app.resolvers import blocking, namings, site_rules, templates
 from app.schema import site_rule_inputs as inputs
 from app.schema import site_rule_payloads as payloads
 from app.schema.writing import mutation, write
@@ -34,7 +34,7 @@ class SiteRuleMutations:
         self, info: Info, input: inputs.BlockRequesterInput
     ) -> payloads.BlockRequesterPayload | None:
         """Blocks a requester."""
-        return await write(info, site_rules.block, input)
+        return await write(info, blocking.block, input)
 
     @mutation(
         "Lets a person's access requests reach the site again, a pending one included.",
@@ -44,7 +44,7 @@ class SiteRuleMutations:
         self, info: Info, input: inputs.UnblockRequesterInput
     ) -> payloads.UnblockRequesterPayload | None:
         """Unblocks a requester."""
-        return await write(info, site_rules.unblock, input)
+        return await write(info, blocking.unblock, input)
 
     @mutation(
         "Creates a privilege template: levels under a name, to be given together by templateId.",

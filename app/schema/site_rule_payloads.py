@@ -4,8 +4,10 @@ import strawberry
 
 from app.db import models as m
 from app.db import site_rules as r
+from app.schema.namings import Naming
 from app.schema.payloads import ACCESS_REQUEST, SITE, Payload, deleted, one
-from app.schema.site_rules import BlockedRequester, Naming, PrivilegeTemplate
+from app.schema.privilege_templates import PrivilegeTemplate
+from app.schema.site_rules import BlockedRequester
 from app.schema.types import AccessRequest, Membership, Site
 
 NAMING = "The naming as it is now."

@@ -1,21 +1,18 @@
-"""The types of a site's stricter rules, of blocked requesters, privilege templates, and namings that wait."""
+"""The rules of a site, and who is blocked from asking it for access."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import sqlalchemy as sa
 import strawberry
 
 from app.db import models as m
 from app.db import site_rules as r
 from app.policy import Action, allowed
-from app.query.declare import Column, Group, Paged, Relation, reads
-from app.schema.enums import NamingKind, NamingState
+from app.query.declare import Column, Paged, Relation, reads
 from app.schema.lists import VERSION, Node
-from app.schema.some_levels import NamingPrivileges, TemplatePrivileges
 
 if TYPE_CHECKING:
-    from app.schema.types import AccessRequest, Site, User
+    from app.schema.types import User
 
 ID = "Opaque id, unique among all things of the service."
 BLOCKED = Paged(
@@ -25,23 +22,6 @@ BLOCKED = Paged(
     orders={"CREATED_AT": r.BlockedRequester.created_at},
 )
 """The blocked requesters of a site, oldest first."""
-
-
-def _waiting(*_: Any) -> list[Any]:
-    return [r.Naming.state == NamingState.PENDING]
-
-
-WAITING = Paged(
-    r.Naming, on="site_id", local="id", where=_waiting, orders={"CREATED_AT": r.Naming.created_at}
-)
-"""The namings of a site that wait, oldest first."""
-TEMPLATES = Relation(
-    r.PrivilegeTemplate,
-    on="site_id",
-    local="id",
-    order=lambda _: [sa.func.lower(r.PrivilegeTemplate.name), r.PrivilegeTemplate.id],
-)
-"""The privilege templates of a site by name."""
 
 
 @strawberry.type(description="What a site asks of its deciders beyond what is asked of all.")
@@ -78,52 +58,4 @@ class BlockedRequester(Node):
     blocked_by: Annotated["User", strawberry.lazy("app.schema.types")] | None = reads(
         Relation(m.User, on="id", local="blocked_by_id", follows=Action.MANAGE_BLOCKED_REQUESTERS),
         "Who blocked them.",
-    )
-
-
-@strawberry.type(description="Levels that a site gives together, under a name. " + allowed(Action.SEE_USERS))
-class PrivilegeTemplate(Node):
-    """A privilege template."""
-
-    id: strawberry.ID = reads(Column(r.PrivilegeTemplate.id, "privilege_template"), ID)
-    name: str = reads(
-        Column(r.PrivilegeTemplate.name), "Its name, unique at the site without regard to case."
-    )
-    privileges: TemplatePrivileges = reads(Group(), "The levels it gives.")
-    created_at: datetime = reads(Column(r.PrivilegeTemplate.created_at), "When it was created.")
-    version: int = reads(Column(r.PrivilegeTemplate.version), VERSION)
-
-
-@strawberry.type(
-    description="Somebody is to become a secondary contact, which waits for a second person where the rules of the "
-    "site ask for one. " + allowed(Action.SEE_USERS)
-)
-class Naming(Node):
-    """A naming."""
-
-    id: strawberry.ID = reads(Column(r.Naming.id, "naming"), ID)
-    kind: NamingKind = reads(Column(r.Naming.kind), "By which act.")
-    state: NamingState = reads(Column(r.Naming.state), "Where it stands.")
-    privileges: NamingPrivileges = reads(Group(), "The levels it will give, or has given.")
-    justification: str | None = reads(Column(r.Naming.justification), "The proposer's reason.")
-    created_at: datetime = reads(Column(r.Naming.created_at), "When it was proposed.")
-    closed_at: datetime | None = reads(
-        Column(r.Naming.closed_at), "When it was confirmed, rejected or cancelled."
-    )
-    user: Annotated["User", strawberry.lazy("app.schema.types")] | None = reads(
-        Relation(m.User, on="id", local="user_id", follows=Action.SEE_USERS), "Who is to be named."
-    )
-    access_request: Annotated["AccessRequest", strawberry.lazy("app.schema.types")] | None = reads(
-        Relation(m.AccessRequest, on="id", local="access_request_id"),
-        "The request that it grants; null for the other kinds.",
-    )
-    proposed_by: Annotated["User", strawberry.lazy("app.schema.types")] | None = reads(
-        Relation(m.User, on="id", local="proposed_by_id", follows=Action.SEE_USERS), "Who proposed it."
-    )
-    decided_by: Annotated["User", strawberry.lazy("app.schema.types")] | None = reads(
-        Relation(m.User, on="id", local="decided_by_id", follows=Action.SEE_USERS),
-        "The second person, who confirmed or rejected it.",
-    )
-    site: Annotated["Site", strawberry.lazy("app.schema.types")] | None = reads(
-        Relation(m.Site, on="id", local="site_id"), "The site."
     )

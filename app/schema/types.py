@@ -27,17 +27,11 @@ from app.schema.arguments import (
 )
 from app.schema.enums import AccessRequestState, ContactType, DenialReason, Language, Role
 from app.schema.lists import VERSION, Connection, Node
+from app.schema.namings import WAITING, Naming
 from app.schema.preferences import ENotifications
+from app.schema.privilege_templates import TEMPLATES, PrivilegeTemplate
 from app.schema.privileges import PrivilegeSet, RequestedPrivileges
-from app.schema.site_rules import (
-    BLOCKED,
-    TEMPLATES,
-    WAITING,
-    BlockedRequester,
-    Naming,
-    PrivilegeTemplate,
-    SiteRules,
-)
+from app.schema.site_rules import BLOCKED, BlockedRequester, SiteRules
 from app.site_rules import TEMPLATE_SLOTS
 from app.webhook_rules import WEBHOOK_SLOTS
 
