@@ -16,7 +16,7 @@ from app.resolvers.blocking import is_blocked
 from app.resolvers.closing import close_as_denied, close_as_granted, close_as_withdrawn, pending_request
 from app.resolvers.giving import give
 from app.resolvers.limits import held_by, most_to_give, site_now
-from app.resolvers.proposing import cancel_naming, must_wait, propose
+from app.resolvers.proposing import cancel_naming, cancel_naming_by, must_wait, propose
 from app.resolvers.templates import levels_given
 from app.rules import NUMBER_LENGTH, AccessRequestState, Event, Levels, Role, check_levels, check_role
 from app.schema.inputs import (
@@ -93,7 +93,7 @@ async def withdraw(tx: Transaction, input: WithdrawAccessRequestInput) -> dict[s
         AccessRequest, input.access_request_id, Action.WITHDRAW_ACCESS_REQUEST, "accessRequestId"
     )
     check_pending(asked)
-    await cancel_naming(tx, asked.site_id, asked.requester_id)
+    await cancel_naming_by(tx, asked)
     close_as_withdrawn(tx, asked)
     return {"access_request_id": asked.id}
 
@@ -142,7 +142,8 @@ async def deny(tx: Transaction, input: DenyAccessRequestInput) -> dict[str, Any]
     )
     check_pending(asked)
     requester = await tx.session.get_one(User, asked.requester_id)
-    await cancel_naming(tx, asked.site_id, requester.id)
+    if asked.site_id:
+        await cancel_naming(tx, asked.site_id, requester.id)
     close_as_denied(tx, asked, requester, input.reason)
     return {"access_request_id": asked.id, "site_id": asked.site_id}
 

@@ -11,7 +11,7 @@ from app.db.site_rules import BlockedRequester
 from app.errors import Code, UserError, refuse
 from app.history import values_of
 from app.policy import Action
-from app.resolvers.proposing import cancel_naming
+from app.resolvers.proposing import cancel_naming_by
 from app.rules import AccessRequestState, Event
 from app.schema.site_rule_inputs import BlockRequesterInput, UnblockRequesterInput
 from app.texts import check_optional_justification, tidy
@@ -41,7 +41,7 @@ async def block(tx: Transaction, input: BlockRequesterInput) -> dict[str, Any]:
     tx.record(event, blocked, name=ibm_id, after=values_of(blocked), reason=reason)
     request = await _pending(tx, ibm_id, site, AccessRequest.site_id == site.id)
     if request is not None:
-        await cancel_naming(tx, site.id, request.requester_id)
+        await cancel_naming_by(tx, request)
         request.site_id = None
     return {"blocked_requester_id": blocked.id, "site_id": site.id}
 

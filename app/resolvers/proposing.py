@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from app.context import Transaction
-from app.db.models import Membership, User
+from app.db.models import AccessRequest, Membership, User
 from app.db.site_rules import Naming
 from app.errors import Code, refuse
 from app.history import values_of
@@ -72,10 +72,17 @@ async def propose(
     return {"pending_naming_id": naming.id, "site_id": site_id, "access_request_id": access_request_id}
 
 
-async def cancel_naming(tx: Transaction, site_id: UUID | None, user_id: UUID) -> None:
+async def cancel_naming(tx: Transaction, site_id: UUID, user_id: UUID) -> None:
     """Something else is done with a person's access: a naming of theirs that waits is overtaken by it."""
-    naming = await _pending(tx, site_id, user_id) if site_id else None
+    naming = await _pending(tx, site_id, user_id)
     if naming is not None:
+        await close(tx, naming, NamingState.CANCELLED)
+
+
+async def cancel_naming_by(tx: Transaction, request: AccessRequest) -> None:
+    """A request comes to its end, or leaves the site: the naming by which it was to be granted is void."""
+    naming = await _pending(tx, request.site_id, request.requester_id) if request.site_id else None
+    if naming is not None and naming.access_request_id == request.id:
         await close(tx, naming, NamingState.CANCELLED)
 
 
