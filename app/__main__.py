@@ -17,6 +17,7 @@ from app.config import Misconfigured, Settings
 from app.db.migrate import migrate as apply_migrations
 from app.db.migrate import newest_revision
 from app.http_protocol import HttpProtocol
+from app.messages.commands import messages
 from app.operating import settings_with_database, with_engine
 from app.schema.schema import build_schema, sdl
 from app.server import verifier_of
@@ -34,6 +35,7 @@ cli = typer.Typer(
 sites = typer.Typer(help="Create sites, or read them from a file.", no_args_is_help=True)
 cli.add_typer(sites, name="site")
 cli.add_typer(webhooks, name="webhooks")
+cli.add_typer(messages, name="messages")
 
 
 def main() -> None:
@@ -84,6 +86,11 @@ def serve(
             loop="auto" if sys.platform == "win32" else "uvloop",
             http=HttpProtocol,
             server_header=False,
+            # One more byte than is taken, so that it is we who say what is wrong with a message.
+            ws_max_size=settings.request_size_limit + 1,
+            ws_per_message_deflate=False,
+            # Subscriptions end only when somebody ends them; their clients come back to another process.
+            timeout_graceful_shutdown=5,
             log_level="warning",
         )
 
@@ -92,7 +99,8 @@ def greet(settings: Settings) -> None:
     """Say what to open, and hand out tokens."""
     address = f"http://{settings.host}:{settings.port}"
     typer.echo(
-        f"\nExplorer   {address}/\nGraphQL    {address}/graphql\n\nTokens of the demo persons, for 12 hours:\n"
+        f"\nExplorer   {address}/\nGraphQL    {address}/graphql\nMessages   {address}/development/messages\n"
+        "\nTokens of the demo persons, for 12 hours:\n"
     )
     for persona in development.personas(settings):
         typer.echo(f"{persona['name']}, {persona['description']}\n{persona['token']}\n")

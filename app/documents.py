@@ -11,7 +11,6 @@ from graphql import (
     GraphQLSchema,
     GraphQLSyntaxError,
     OperationDefinitionNode,
-    OperationType,
     get_operation_ast,
     validate,
 )
@@ -109,10 +108,8 @@ def checked(schema: GraphQLSchema, query: str) -> DocumentNode:
 
 
 def chosen(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
-    """The operation that is meant. Raises BAD_USER_INPUT when that cannot be told, or it is a subscription."""
+    """The operation that is meant. Raises BAD_USER_INPUT when that cannot be told."""
     definition = get_operation_ast(document, name)
     if definition is None:
         raise bad_input("operationName must name one of the operations in the document.")
-    if definition.operation is OperationType.SUBSCRIPTION:
-        raise bad_input("Subscriptions are not served here.")
     return definition

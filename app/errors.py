@@ -83,6 +83,9 @@ class Code(Enum):
     ALREADY_BLOCKED = message("This person is blocked.")
     TEMPLATE_NAME_TAKEN = message("The site has a template of this name.")
     TEMPLATE_LIMIT = message("The site has its {limit} templates. Delete one first.")
+    NO_ACCESS = message("This person has no access to this site, as far as you may know.")
+    ACCESS_ENDED = message("This person's access to the site has ended.")
+    LEVEL_TOO_LOW = message("This person holds a lower level of this application.")
     CONFLICT = message("Somebody changed this at the same moment. Look at it again and repeat.")
 
 

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from app import calendar, development
@@ -21,10 +21,15 @@ from app.calendar_links import PATH
 from app.config import Misconfigured, Settings
 from app.db.engine import create_engine
 from app.db.pool import Pool
-from app.endpoint import Endpoint, masked
+from app.endpoint import Endpoint
+from app.execution import Execution, masked
 from app.http_protocol import MANNER, TIMEOUT
 from app.http_response import ALWAYS, PROFILES, manner
+from app.live.feed import Feed
+from app.live.subscriptions import Subscriptions
 from app.log import configure_logging
+from app.messages import preview
+from app.messages.worker import working
 from app.query.run import Engine
 from app.schema.schema import build_schema
 from app.tokens import PublishedKeys, Verifier
@@ -51,18 +56,19 @@ def create_app(settings: Settings | None = None) -> Starlette:
     url = settings.database_url.get_secret_value()
     database, pool, schema = create_engine(url, settings), Pool(url, settings), build_schema()
     profile = PROFILES[settings.http_profile]
-    endpoint = Endpoint(
+    execution = Execution(
         schema=schema,
         database=database,
         pool=pool,
         engine=Engine(schema, pool) if settings.read_engine else None,
         verifier=verifier_of(settings),
-        size_limit=settings.request_size_limit,
         page_limit=settings.page_size_limit,
         public_url=settings.base_url,
-        profile=profile,
         private_webhooks=settings.webhook_private_addresses,
     )
+    feed = Feed(pool, settings)
+    subscriptions = Subscriptions(execution, feed, settings)
+    endpoint = Endpoint(execution, subscriptions, settings.request_size_limit, profile)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -70,18 +76,20 @@ def create_app(settings: Settings | None = None) -> Starlette:
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 100)
-        async with sending_webhooks(settings, database):
+        async with sending_webhooks(settings, database), working(settings, database):
             yield {TIMEOUT: settings.request_timeout, MANNER: manner(profile, profile.default)}
+        await feed.close()
         await pool.close()
         await database.dispose()
 
     routes: list[BaseRoute] = [
         Route("/graphql", endpoint),
+        WebSocketRoute("/graphql", endpoint),
         _health(database),
         Route(PATH, calendar.feed(database)),
     ]
     if settings.development:
-        routes += _explorer(settings)
+        routes += _explorer(settings) + preview.routes()
     handlers = {HTTPException: _http_error, Exception: _unexpected}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
 

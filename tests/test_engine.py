@@ -32,7 +32,16 @@ from app.config import Settings
 from app.db.models import AccessRequest
 from app.query.ids import write_id
 from app.query.run import Engine
-from app.rules import AccessRequestState, ContactType, DenialReason, Event, ViewLevel
+from app.rules import (
+    AccessRequestState,
+    ContactType,
+    DenialReason,
+    Event,
+    Language,
+    MessageFault,
+    MessageState,
+    ViewLevel,
+)
 from app.server import create_app
 from app.site_rules import NamingKind, NamingState
 from app.webhook_rules import WebhookDeliveryState, WebhookFailure
@@ -42,7 +51,7 @@ from tests.test_reads import LIST, PAGE, busy_site, statements
 from tests.world import UPDATE, Person, Place, World, ago
 
 PLANNED = ("site", "viewer", "privilegeCatalog")
-LISTS = ("memberships", "accessRequests", "deliveries", "pendingNamings", "blockedRequesters")
+LISTS = ("memberships", "accessRequests", "deliveries", "messages", "pendingNamings", "blockedRequesters")
 PEOPLE = ("primary", "manager", "viewer", "editor", "user", "requester", "stranger", "ended")
 ORDERS = [
     None,
@@ -87,6 +96,16 @@ async def scene(world: World) -> Scene:
     await world.calendar(place, place.primary)
     await add_webhooks(world, place)
     await add_site_rules(world, place, people)
+    failed = {"fault": MessageFault.RECIPIENT_REFUSED, "last_error": "550 unknown", "attempts": 3}
+    dead = {"state": MessageState.DEAD}
+    await world.message(place, people["user"], **failed, **dead)
+    await world.message(
+        place,
+        await world.person("removed"),
+        state=MessageState.SENT,
+        sent_at=ago(days=1),
+    )
+    await world.message(place, people["requester"], language=Language.FR)
     other, _ = await busy_site(world)
     await world.secondary(other, person=people["user"], manage_access=UPDATE)
     return place, people
@@ -337,7 +356,8 @@ NODES = """query($ids: [ID!]!, $id: ID!) { one: node(id: $id) { __typename id } 
   ... on Naming { kind privileges { reporting } proposedBy { email } accessRequest { state } site { name } }
   ... on PrivilegeTemplate { name privileges { accountManagement { manageAccess } } }
   ... on BlockedRequester { ibmId blockedBy { email } }
-  ... on CalendarSubscription { createdAt lastUsedAt site { contactReview { overdue lastDoneBy { email } } } } } }"""
+  ... on CalendarSubscription { createdAt lastUsedAt site { contactReview { overdue lastDoneBy { email } } } } }
+  ... on Message { kind lastError recipient { email hasSignedIn } } } }"""
 
 
 @pytest.mark.parametrize("who", PEOPLE)
@@ -359,10 +379,14 @@ async def test_things_are_found_by_id_the_same_both_ways(
     kinds = ("blocked_requester", "privilege_template", "naming")
     ids_of_rules = [write_id(kind, row.id) for kind, row in zip(kinds, of_rules, strict=True)]
     await world.add(*of_rules)
+    removed = await world.person("removed")
+    message_id = await world.message(place, removed)
     ids = [
         *ids_of_rules,
         calendar_id,
         people["user"].id,
+        message_id,
+        removed.id,
         contact_id,
         "nonsense",
         request_id,

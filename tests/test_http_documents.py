@@ -1,19 +1,16 @@
 """Behind the door: no document or value of any kind leads to a 500 or an unmasked exception."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from graphql import build_schema
-from httpx2 import ASGITransport, AsyncClient
-from starlette.applications import Starlette
-from starlette.routing import Route
+from httpx2 import AsyncClient
 
 from app.context import Context
 from app.documents import Documents
-from app.endpoint import Endpoint
 from app.errors import RequestError
+from app.execution import Execution
 from app.limits import MAXIMUM_FIELDS
 from tests.transport import JSON, code
 from tests.world import World
@@ -68,16 +65,18 @@ async def test_an_unknown_operation_name_is_refused(client: AsyncClient) -> None
     assert (await client.post("/graphql", json=body)).json() == {"data": {"__typename": "Query"}}
 
 
-async def test_subscriptions_are_refused_even_where_the_schema_has_them(app: Starlette) -> None:
-    [served] = [route.app for route in app.routes if isinstance(route, Route) and route.path == "/graphql"]
-    assert isinstance(served, Endpoint)
-    endpoint = replace(served, schema=build_schema("type Query { a: Int } type Subscription { b: Int }"))
-    async with AsyncClient(transport=ASGITransport(app=endpoint), base_url="http://test") as client:
-        for response in (
-            await client.post("/", json={"query": "subscription { b }"}),
-            await client.get("/", params={"query": "subscription { b }"}),
-        ):
-            assert (response.status_code, code(response)) == (400, "BAD_USER_INPUT")
+@pytest.mark.parametrize("accept", [None, "*/*", "application/json", "text/event-stream;q=0, */*"])
+async def test_subscriptions_are_refused_where_only_one_answer_can_be_given(
+    world: World, accept: str | None
+) -> None:
+    place = await world.site()
+    query = f'subscription {{ siteChanged(siteId: "{place.id}") {{ eventId }} }}'
+    headers = {"Authorization": f"Bearer {place.primary.token}"} | ({"Accept": accept} if accept else {})
+    for response in (
+        await world.client.post("/graphql", json={"query": query}, headers=headers),
+        await world.client.get("/graphql", params={"query": query}, headers=headers),
+    ):
+        assert (response.status_code, code(response)) == (400, "BAD_USER_INPUT")
 
 
 @pytest.mark.parametrize("levels", [50, 150, 300, 500, 1000, 3000])
@@ -147,7 +146,7 @@ async def test_an_error_outside_of_any_field_is_masked_as_well(
     async def fail(*_: Any) -> None:
         raise RuntimeError("the password is secret")
 
-    monkeypatch.setattr(Endpoint, "_execute", fail)
+    monkeypatch.setattr(Execution, "run", fail)
     headers = {"Accept": "application/graphql-response+json"}
     response = await client.post("/graphql", json={"query": "{ __typename }"}, headers=headers)
     assert (response.status_code, code(response)) == (500, "INTERNAL_SERVER_ERROR")

@@ -101,6 +101,7 @@ def test_connections_follow_one_shape(schema: GraphQLSchema) -> None:
         "WebhookDeliveryConnection",
         "NamingConnection",
         "BlockedRequesterConnection",
+        "MessageConnection",
     }
     for name in connections:
         kind = schema.type_map[name]

@@ -122,7 +122,7 @@ class Prepared:
         return writer.text(found)
 
     def _run(self, identity: Identity, keys: Mapping[int, list[Any]]) -> Run:
-        return Run(identity, self.arguments, self.pages, keys)
+        return Run(identity, self.arguments, self.pages, self.caller.wished, keys)
 
     def _info(self, root: Selected) -> GraphQLResolveInfo[Any]:
         """What graphql-core tells a resolver."""

@@ -11,6 +11,7 @@ from app.db.locks import relying_on_absence
 from app.db.models import AccessRequest, Site, User
 from app.errors import Code, UserError, refuse
 from app.history import values_of
+from app.messages import notices
 from app.policy import Action
 from app.resolvers.blocking import is_blocked
 from app.resolvers.closing import close_as_denied, close_as_granted, close_as_withdrawn, pending_request
@@ -65,6 +66,7 @@ async def request(tx: Transaction, input: RequestAccessInput) -> dict[str, Any]:
         after=values_of(asked),
         justification=asked.justification,
     )
+    await notices.access_requested(tx.session, asked)
     return {"access_request_id": asked.id}
 
 
@@ -132,6 +134,7 @@ async def grant_now(
     why = justification or asked.justification
     membership = await give(tx, site_id, requester, role, given, why)
     close_as_granted(tx, asked, requester, role, justification)
+    await notices.access_granted(tx.session, asked, membership)
     return {"access_request_id": asked.id, "membership_id": membership.id, "site_id": site_id}
 
 
@@ -145,6 +148,7 @@ async def deny(tx: Transaction, input: DenyAccessRequestInput) -> dict[str, Any]
     if asked.site_id:
         await cancel_naming(tx, asked.site_id, requester.id)
     close_as_denied(tx, asked, requester, input.reason)
+    await notices.access_denied(tx.session, asked)
     return {"access_request_id": asked.id, "site_id": asked.site_id}
 
 

@@ -11,6 +11,7 @@ from app.db.models import Membership, Site, User
 from app.errors import Code, Fault, UserError, refuse
 from app.history import values_of
 from app.identity import person_with
+from app.messages import notices
 from app.policy import Action
 from app.resolvers.closing import close_as_granted, pending_request
 from app.resolvers.giving import active_membership, assign, give, levels_of, record_change
@@ -70,6 +71,7 @@ async def add_now(
         # It may be without a site: made before the site was, or by somebody who is blocked.
         request.site_id = site_id
         close_as_granted(tx, request, user, role, justification)
+    await notices.welcome(tx.session, membership)
     return {
         "membership_id": membership.id,
         "site_id": site_id,
@@ -120,6 +122,7 @@ async def update_now(
     await assign(tx, membership, role, wanted)
     name = await _name(tx, membership)
     record_change(tx, Event.MEMBERSHIP_UPDATED, membership, name, before, justification)
+    await notices.access_changed(tx.session, membership, before)
     return {"membership_id": membership.id, "site_id": membership.site_id}
 
 
@@ -130,6 +133,7 @@ async def remove(tx: Transaction, input: RemoveMembershipInput) -> dict[str, Any
     if faults:
         raise UserError(*faults)
     await _delete(tx, membership, Event.MEMBERSHIP_REMOVED, tidy(input.reason))
+    await notices.access_removed(tx.session, membership)
     return {"removed": membership.id, "site_id": membership.site_id}
 
 

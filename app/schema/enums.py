@@ -15,8 +15,12 @@ from app.rules import (
     DenialReason,
     Event,
     Language,
+    MessageKind,
+    MessageState,
     OverviewLevel,
+    PrivilegeName,
     PurchaseAndDownloadLevel,
+    RecommendationCode,
     Role,
     Topic,
     UpdateLevel,
@@ -34,11 +38,16 @@ __all__ = [
     "Event",
     "Language",
     "MembershipOrderField",
+    "MessageKind",
+    "MessageOrderField",
+    "MessageState",
     "NamingKind",
     "NamingState",
     "OrderDirection",
     "OverviewLevel",
+    "PrivilegeName",
     "PurchaseAndDownloadLevel",
+    "RecommendationCode",
     "Role",
     "Topic",
     "UpdateLevel",
@@ -83,6 +92,13 @@ class WebhookDeliveryOrderField(Enum):
 
     CREATED_AT = "CREATED_AT"
     ATTEMPTS = "ATTEMPTS"
+
+
+class MessageOrderField(Enum):
+    """By what messages are sorted."""
+
+    CREATED_AT = "CREATED_AT"
+    RECIPIENT_NAME = "RECIPIENT_NAME"
 
 
 _NONE = "No use of the application."
@@ -168,6 +184,31 @@ _described(
         "TOOL_CHANGES": "Changes of the tools, such as this service.",
         "RENEWAL_QUOTES": "Quotes for the renewal of software subscription and support.",
         "NEW_VERSIONS": "New versions of products, and how to upgrade to them.",
+    },
+)
+_described(
+    PrivilegeName,
+    "An application, by its place in PrivilegeSet.",
+    {
+        "PURCHASE_AND_DOWNLOAD": "PrivilegeSet.purchaseAndDownload.",
+        "REPORTING": "PrivilegeSet.reporting.",
+        "ENTITLEMENT_INVENTORY": "PrivilegeSet.entitlementInventory.",
+        "ENTITLEMENT_ALLOCATIONS": "PrivilegeSet.entitlementAllocations.",
+        "MANAGE_ACCESS": "PrivilegeSet.accountManagement.manageAccess.",
+        "CONTACT_UPDATES": "PrivilegeSet.accountManagement.contactUpdates.",
+        "CONTACT_UPDATE_OVERVIEW": "PrivilegeSet.accountManagement.contactUpdateOverview.",
+        "ACCOUNT_DOCUMENTS": "PrivilegeSet.accountManagement.accountDocuments.",
+    },
+)
+_described(
+    RecommendationCode,
+    "What a site could do better.",
+    {
+        "NO_SECONDARY_CONTACT": "Nobody assists the primary contact.",
+        "SINGLE_DECIDER": "There are secondary contacts, but the primary contact alone decides about access.",
+        "CONTACT_REVIEW_OVERDUE": "The monthly review of the contacts has not been done in time.",
+        "ACCESS_ENDS_SOON": "The access of somebody ends soon.",
+        "OLD_PENDING_REQUESTS": "Somebody has been waiting for a decision for long.",
     },
 )
 _described(OrderDirection, "Which way a list runs.", {"ASC": "Smallest first.", "DESC": "Largest first."})
@@ -280,6 +321,40 @@ _described(
         "CONFIRMED": "A second person confirmed it, and it took effect.",
         "REJECTED": "A second person rejected it.",
         "CANCELLED": "Whoever proposed it took it back, or something else was done with the person's access.",
+    },
+)
+_described(
+    MessageKind,
+    "What a message to a person is about.",
+    {
+        "ACCESS_REQUESTED": "Somebody asks for access; to all who may decide.",
+        "ACCESS_GRANTED": "A request was granted; to the requester.",
+        "ACCESS_DENIED": "A request was denied, with the reason; to the requester.",
+        "ACCESS_REQUEST_EXPIRED": "A request expired before anybody decided it; to the requester.",
+        "WELCOME": "Somebody was added to the site; to them.",
+        "ACCESS_CHANGED": "Role or levels of a member have changed; to the member.",
+        "ACCESS_REMOVED": "A member's access was taken away; to the one who had it.",
+        "ACCESS_ENDS": "Access ends in 30, 14 or 2 days; to the member.",
+        "PRIMARY_CONTACT_NOMINATED": "A member is asked to become primary contact; to the member.",
+        "PRIMARY_CONTACT_HANDED_OVER": "The site has a new primary contact; to the former and the new one.",
+        "MONTHLY_REVIEW": "The contacts are to be looked through; to the primary contact, every month.",
+    },
+)
+_described(
+    MessageState,
+    "Where a message stands on its way.",
+    {
+        "QUEUED": "Waits to be sent, for the first time or again.",
+        "SENT": "The mail server has taken it.",
+        "DEAD": "It was tried often enough and is not sent any more, unless an operator sends it again.",
+    },
+)
+_described(
+    MessageOrderField,
+    "By what messages are sorted.",
+    {
+        "CREATED_AT": "When the message was written.",
+        "RECIPIENT_NAME": "The recipient's last name, then first name.",
     },
 )
 strawberry.enum(

@@ -5,7 +5,15 @@ from typing import Any
 import strawberry
 
 from app.rules import PRIVILEGES, Level
-from app.schema.enums import ContactType, DenialReason, PurchaseAndDownloadLevel, Role, UpdateLevel, ViewLevel
+from app.schema.enums import (
+    ContactType,
+    DenialReason,
+    PrivilegeName,
+    PurchaseAndDownloadLevel,
+    Role,
+    UpdateLevel,
+    ViewLevel,
+)
 
 TEMPLATE = (
     "A privilege template of the site: its levels are given, but for those that privileges names as well."
@@ -152,6 +160,19 @@ class AddUserPreviewInput:
 
     site_id: strawberry.ID = described("The site.")
     ibm_id: str = described("The person's IBMid, in any case.")
+
+
+@strawberry.input(description="Asks whether a person may do something at a site, at this moment.")
+class AccessCheckInput:
+    """Asks whether somebody may."""
+
+    site_id: strawberry.ID | None = described("The site, by its id; or else siteNumber.", default=None)
+    site_number: str | None = described("The site, by its number as people type it.", default=None)
+    ibm_id: str = described("The person's IBMid, in any case.")
+    application: PrivilegeName = described("In which application.")
+    level: str = described(
+        "At which level, as the enum of the application has it, such as VIEW; a higher one includes it. Not NONE."
+    )
 
 
 @strawberry.input(description="Changes what a member is and may use.")

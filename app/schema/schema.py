@@ -22,12 +22,15 @@ from app.query.collect import collect, declaration_of
 from app.query.declare import tables_of
 from app.query.rows import TYPE
 from app.schema.calendar import CalendarSubscription
+from app.schema.messages import Message
 from app.schema.mutation import Mutation
 from app.schema.namings import Naming
 from app.schema.payloads import ERROR_TYPES
 from app.schema.privilege_templates import PrivilegeTemplate
 from app.schema.query import PUBLIC, Query
+from app.schema.recommended import RECOMMENDATION_TYPES
 from app.schema.site_rules import BlockedRequester
+from app.schema.subscription import Subscription
 from app.schema.types import AccessRequest, Contact, Membership, User
 from app.schema.webhooks import Webhook, WebhookDelivery
 
@@ -47,6 +50,7 @@ def build_schema() -> GraphQLSchema:
         Membership,
         Contact,
         AccessRequest,
+        Message,
         CalendarSubscription,
         Webhook,
         WebhookDelivery,
@@ -54,9 +58,12 @@ def build_schema() -> GraphQLSchema:
         PrivilegeTemplate,
         Naming,
         *ERROR_TYPES,
+        *RECOMMENDATION_TYPES,
     ]
     config = StrawberryConfig(scalar_map={datetime: DATE_TIME})
-    schema: GraphQLSchema = strawberry.Schema(Query, Mutation, types=types, config=config)._schema
+    schema: GraphQLSchema = strawberry.Schema(
+        Query, Mutation, Subscription, types=types, config=config
+    )._schema
     for kind in schema.type_map.values():
         if isinstance(kind, GraphQLInterfaceType):
             kind.resolve_type = _type_name
@@ -82,6 +89,8 @@ def _attach(kind: GraphQLObjectType, is_root: bool) -> None:
     for field in kind.fields.values():
         if is_root and declaration_of(field):
             field.resolve = _read
+        elif kind.name == "Subscription":
+            field.resolve = _tell
         elif kind.name not in ("Query", "Mutation"):
             field.resolve = _by_key
 
@@ -90,6 +99,10 @@ async def _read(_source: Any, info: GraphQLResolveInfo[Any], **_arguments: Any) 
     if info.context.actor.user_id is None and info.field_name not in PUBLIC:
         raise unauthenticated("Sign in: send a bearer token in the Authorization header.")
     return await info.context.read(collect(info))
+
+
+async def _tell(source: dict[str, Any], info: GraphQLResolveInfo[Any], **_arguments: Any) -> Any:
+    return await info.context.answering(info).complete(source)
 
 
 def _by_key(source: Any, info: GraphQLResolveInfo[Any], **_arguments: Any) -> Any:

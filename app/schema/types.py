@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import sqlalchemy as sa
 import strawberry
 
+from app.db import deciders as d
 from app.db import models as m
 from app.db.webhooks import Webhook as WebhookRow
 from app.policy import Action, allowed
@@ -21,16 +22,27 @@ from app.schema.arguments import (
     Last,
     Matter,
     MembershipsBy,
+    MessagesBy,
     WhichAccessRequests,
     WhichMemberships,
+    WhichMessages,
     WithType,
 )
+from app.schema.assignable import HAS_SEAT, SEATS_LEFT, AssignableLevels, assignable_levels, assignable_roles
 from app.schema.enums import AccessRequestState, ContactType, DenialReason, Language, Role
 from app.schema.lists import VERSION, Connection, Node
+from app.schema.messages import MESSAGES, Message
 from app.schema.namings import WAITING, Naming
+from app.schema.permissions import (
+    AccessRequestPermissions,
+    ContactPermissions,
+    MembershipPermissions,
+    SitePermissions,
+)
 from app.schema.preferences import ENotifications
 from app.schema.privilege_templates import TEMPLATES, PrivilegeTemplate
 from app.schema.privileges import PrivilegeSet, RequestedPrivileges
+from app.schema.recommendations import RECOMMENDATIONS, Recommendation
 from app.schema.site_rules import BLOCKED, BlockedRequester, SiteRules
 from app.site_rules import TEMPLATE_SLOTS
 from app.webhook_rules import WEBHOOK_SLOTS
@@ -121,6 +133,13 @@ class Membership(Node):
     site: Annotated["Site", strawberry.lazy("app.schema.types")] | None = reads(
         Relation(m.Site, on="id", local="site_id"), "To which site."
     )
+    viewer_can: MembershipPermissions = reads(Group(), "What the caller may do with it, and if not, why.")
+    assignable_roles: list[Role] = assignable_roles(
+        Action.UPDATE_MEMBERSHIP,
+        HAS_SEAT,
+        "The roles that the caller may give this member now: SECONDARY_CONTACT only while there is a seat for them. "
+        "Empty for others.",
+    )
 
 
 @strawberry.type(description="A user asks for access to a site. " + allowed(Action.SEE_ACCESS_REQUEST))
@@ -160,6 +179,7 @@ class AccessRequest(Node):
         Relation(m.Site, on="id", local="site_id"),
         "The site; null for those who do not belong to it, whether it exists or not.",
     )
+    viewer_can: AccessRequestPermissions = reads(Group(), "What the caller may do with it, and if not, why.")
 
 
 @strawberry.type(description="Everything about a contact beyond the overview.")
@@ -197,6 +217,7 @@ class Contact(Node):
     site: Annotated["Site", strawberry.lazy("app.schema.types")] | None = reads(
         Relation(m.Site, on="id", local="site_id"), "The site."
     )
+    viewer_can: ContactPermissions = reads(Group(), "What the caller may do with it, and if not, why.")
 
 
 @strawberry.type(
@@ -219,6 +240,22 @@ class ContactReview:
     )
 
 
+@strawberry.type(
+    description="A member who decides about access: the primary contact, or a secondary contact with manage access "
+    "UPDATE. Every member is told their names, to know whom to ask. " + allowed(Action.SEE_DECIDERS)
+)
+class Decider:
+    """Who decides."""
+
+    name: str = reads(Column(d.Decider.name), "First and last name.")
+    role: Role = reads(Column(d.Decider.role), "What they are at the site.")
+    membership: Membership | None = reads(
+        Relation(m.Membership, on="id", local="id"),
+        "Their membership; null for those who see their name only.",
+        Action.SEE_MEMBERSHIP,
+    )
+
+
 @strawberry.type(description="A customer's contract site. " + allowed(Action.SEE_SITE))
 class Site(Node):
     """A site."""
@@ -236,9 +273,38 @@ class Site(Node):
         "The monthly review of the contacts: when it was done, and whether it is overdue.",
         Action.SEE_SITE,
     )
+    last_event_id: strawberry.ID | None = reads(
+        Column(filters.last_event_id),
+        "Id of the newest event of the site, as `after` for subscriptions: what happened since this was read is told.",
+    )
     viewer_membership: Membership | None = reads(
         Relation(m.Membership, on="site_id", local="id", where=filters.own_membership),
         "The caller's own membership of the site.",
+    )
+    viewer_can: SitePermissions = reads(Group(), "What the caller may do at the site, and if not, why.")
+    assignable_roles: list[Role] = assignable_roles(
+        Action.ADD_USER,
+        SEATS_LEFT,
+        "The roles that the caller may give a new member now: SECONDARY_CONTACT only while there is a free seat. "
+        "Empty for others.",
+    )
+    assignable_levels: list[AssignableLevels] = assignable_levels(
+        "The levels that the caller may give with each of these roles. Empty for others."
+    )
+    deciders: list[Decider] = reads(
+        Relation(
+            d.Decider,
+            on="site_id",
+            local="id",
+            order=lambda _: [d.Decider.role, d.Decider.sort_name, d.Decider.id],
+        ),
+        "Who decides about access at this site, the primary contact first: whom to ask.",
+        Action.SEE_DECIDERS,
+    )
+    recommendations: list[Recommendation] = reads(
+        RECOMMENDATIONS,
+        "What the site could do better; each one is shown to those who can do something about it, as its type says.",
+        Action.SEE_SITE,
     )
 
     @reads(
@@ -270,6 +336,17 @@ class Site(Node):
         last: Last = None,
         before: Before = None,
     ) -> Connection[AccessRequest]: ...
+
+    @reads(MESSAGES, "The messages to people about the site.", Action.SEE_MESSAGES)
+    def messages(
+        self,
+        filter: WhichMessages = None,
+        order_by: MessagesBy = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Message]: ...
 
     @reads(
         Relation(m.Contact, on="site_id", local="id", where=filters.contacts, order=filters.primary_first),

@@ -5,8 +5,8 @@ The values of the enum `event` stay when this is taken back: PostgreSQL cannot d
 
 from alembic import op
 
-revision = "0010"
-down_revision = "0004"
+revision = "0007"
+down_revision = "0006"
 
 UP = """
 ALTER TYPE event ADD VALUE IF NOT EXISTS 'SITE_RULES_UPDATED';
