@@ -31,12 +31,9 @@ async def once(
     Only the keys of what it was about are kept, so that a secret which is shown once is not shown again.
     Raises IDEMPOTENCY_KEY_REUSED when the key was used with another mutation or input.
     """
-    key = input.idempotency_key
-    if key is None:
+    if input.idempotency_key is None:
         return await act(tx, input)
-    faults = list(check_text(key, IDEMPOTENCY_KEY_LENGTH, "idempotencyKey"))
-    if faults:
-        raise UserError(*faults)
+    key = _checked(input.idempotency_key)
     await _forget_old(tx)
     digest = _digest(mutation, input)
     if not await _take(tx, key, mutation, digest):
@@ -45,6 +42,13 @@ async def once(
     about = {name: str(value) for name, value in values.items() if isinstance(value, UUID)}
     await tx.session.execute(sa.update(IdempotencyKey).where(*_mine(tx, key)).values(keys=about))
     return values
+
+
+def _checked(key: str) -> str:
+    faults = list(check_text(key, IDEMPOTENCY_KEY_LENGTH, "idempotencyKey"))
+    if faults:
+        raise UserError(*faults)
+    return key.strip()
 
 
 async def _forget_old(tx: Transaction) -> None:
@@ -62,7 +66,10 @@ async def _take(tx: Transaction, key: str, mutation: str, digest: bytes) -> bool
 
 
 async def _repeated(tx: Transaction, key: str, digest: bytes) -> Values:
-    found = (await tx.session.scalars(sa.select(IdempotencyKey).where(*_mine(tx, key)))).one()
+    found = await tx.session.scalar(sa.select(IdempotencyKey).where(*_mine(tx, key)))
+    if found is None:
+        # It became too old, and was forgotten by somebody else, between being in the way and being looked at.
+        raise refuse(Code.CONFLICT)
     if found.digest != digest:
         raise refuse(Code.IDEMPOTENCY_KEY_REUSED, "idempotencyKey")
     # Nothing is done this time; what was done was allowed when it was done.
