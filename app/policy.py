@@ -48,6 +48,7 @@ class Action(Enum):
     SEE_CALENDAR_SUBSCRIPTION = auto()
     REVOKE_CALENDAR_SUBSCRIPTION = auto()
     MANAGE_WEBHOOKS = auto()
+    MANAGE_ACCESS = auto()
 
 
 class Subject(Protocol):
@@ -146,6 +147,7 @@ RULES: dict[Action, tuple[Line, ...]] = {
     Action.SEE_CALENDAR_SUBSCRIPTION: ((OWN,),),
     Action.REVOKE_CALENDAR_SUBSCRIPTION: ((OWN,),),
     Action.MANAGE_WEBHOOKS: ((PRIMARY,), (ACCESS_MANAGER,)),
+    Action.MANAGE_ACCESS: ((PRIMARY,), (ACCESS_MANAGER,)),
 }
 
 SEEING: dict[type[Base], Action] = {

@@ -8,7 +8,7 @@ from graphql import GraphQLField, GraphQLInterfaceType, get_named_type, is_leaf_
 
 from app.rules import ContactType
 from app.schema.schema import build_schema
-from tests.test_ids import ALL, ids_of
+from tests.test_ids import ALL, PERSON, ids_of
 from tests.world import CONTACT, Person, Place, World
 
 SCHEMA = build_schema()
@@ -39,6 +39,19 @@ async def valid(world: World, place: Place, mutation: str) -> tuple[Person, Inpu
         case "updateContacts":
             contact_id = await world.contact(place, [ContactType.BILLING])
             return place.primary, {field: place.id, "contacts": [{"contactId": contact_id, **CONTACT}]}
+        case "addUsers":
+            return place.primary, {
+                field: place.id,
+                "items": [PERSON, PERSON | {"ibmId": "other@example.com"}],
+            }
+        case "updateMemberships" | "removeMemberships":
+            ids = [(await world.member(place))[1] for _ in range(3)]
+            change = {"role": "SECONDARY_CONTACT"} if mutation == "updateMemberships" else {}
+            return place.primary, {field: place.id, "items": [{"membershipId": id, **change} for id in ids]}
+        case "grantAccessRequests" | "denyAccessRequests":
+            ids = [(await world.request(place))[1] for _ in range(3)]
+            items = [rest["items"][0] | {"accessRequestId": id} for id in ids]
+            return place.primary, {field: place.id, "items": items}
         case "updateWebhook":
             rest = {"description": "New"}
     return place.primary, {field: (await ids_of(world, place))[field], **rest}

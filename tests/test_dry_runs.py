@@ -1,7 +1,6 @@
 """`validateOnly`: every mutation answers as if it were done, refuses what it would refuse, and does nothing."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +18,7 @@ from app.server import create_app
 from tests.access import form, full_site, newcomer
 from tests.mutations import MUTATIONS, differences, everything, valid
 from tests.test_ids import BY_ID, document
-from tests.world import CONTACT, Person, World
+from tests.world import Person, World
 
 TOLD = "errors { __typename code message path }"
 CALLERS = [

@@ -48,6 +48,7 @@ SUBSCRIBE_TO_CALENDAR        | -           | all     | none | none | none   | no
 SEE_CALENDAR_SUBSCRIPTION    | -           | own     | own  | own  | own    | own  | own
 REVOKE_CALENDAR_SUBSCRIPTION | -           | own     | own  | own  | own    | own  | own
 MANAGE_WEBHOOKS          | manage_access   | all     | none | none | all    | none | none
+MANAGE_ACCESS            | manage_access   | all     | none | none | all    | none | none
 """
 """The domain page's table, line by line. NONE, VIEW and UPDATE are a secondary contact's level of `by`.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.errors import bad_input
 from app.query.collect import Selected
-from app.query.declare import Find, Paged
+from app.query.declare import Find, Paged, Value
 from app.query.page import DEFAULT_SIZE, asked_size
 
 MAXIMUM_OBJECTS = 25_000
@@ -36,6 +36,8 @@ def _count(selected: Selected, given: Mapping[str, Any]) -> int:
             return max(asked_size(given), 1)
         case Find():
             return len(given.get("ids", [None]))
+        case Value(most=int(most)):
+            return most
     return DEFAULT_SIZE if selected.is_list and selected.declaration else 1
 
 

@@ -64,7 +64,7 @@ class Reader:
                 hidden = [needs and not row[label_of(owner, selected)] for row in rows]
                 return [None if hide else value for hide, value in zip(hidden, objects, strict=True)]
             case Value():
-                return [await self._computed(selected, row) for row in rows]
+                return await self._computed(selected, rows)
             case Paged() as connection:
                 return await self._connected(owner, selected, connection, rows)
             case Relation() as relation:
@@ -73,18 +73,30 @@ class Reader:
                 return [await self._found(selected, find) for _ in rows]
         return [owner for _ in rows]
 
-    async def _computed(self, selected: Selected, row: Row) -> Any:
-        """A computed value; where it is an object or a list of objects, completed in turn."""
-        assert isinstance(selected.declaration, Value)
-        value = selected.declaration.compute(row, selected.arguments, self.caller)
-        if not selected.shapes or value is None:
-            return value
-        items = value if isinstance(value, list) else [value]
-        objects = [
-            (await self.complete(selected.shapes[item[TYPE]] if TYPE in item else selected.shape, [item]))[0]
-            for item in items
+    async def _computed(self, selected: Selected, rows: Sequence[Row]) -> list[Any]:
+        """Computed values; where they are objects or lists of objects, all are completed in turn, together."""
+        compute = selected.declaration.compute if isinstance(selected.declaration, Value) else None
+        assert compute
+        values = [compute(row, selected.arguments, self.caller) for row in rows]
+        if not selected.shapes:
+            return values
+        items = [item for value in values for item in (value if isinstance(value, list) else [value])]
+        objects = iter(await self._objects(selected, items))
+        return [
+            [next(objects) for _ in value] if isinstance(value, list) else next(objects) for value in values
         ]
-        return objects if isinstance(value, list) else objects[0]
+
+    async def _objects(self, selected: Selected, items: Sequence[Any]) -> list[Any]:
+        """The response objects of given values, in their order; those of one type are completed together."""
+        found: list[Any] = [None] * len(items)
+        for name, shape in selected.shapes.items():
+            places = [
+                place for place, item in enumerate(items) if item is not None and item.get(TYPE, name) == name
+            ]
+            objects = await self.complete(shape, [items[place] for place in places])
+            for place, value in zip(places, objects, strict=True):
+                found[place] = value
+        return found
 
     async def _related(self, selected: Selected, relation: Relation, rows: Sequence[Row]) -> list[Any]:
         """The rows that belong to each parent: all of them for a list, the first for a single object."""

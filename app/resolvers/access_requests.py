@@ -15,8 +15,8 @@ from app.resolvers.closing import close_as_denied, close_as_granted, close_as_wi
 from app.resolvers.giving import give
 from app.rules import NUMBER_LENGTH, AccessRequestState, Event, check_levels, check_role
 from app.schema.inputs import (
-    DenyAccessRequestInput,
-    GrantAccessRequestInput,
+    AccessRequestDenialInput,
+    AccessRequestGrantInput,
     RequestAccessInput,
     WithdrawAccessRequestInput,
     levels,
@@ -85,7 +85,7 @@ async def withdraw(tx: Transaction, input: WithdrawAccessRequestInput) -> dict[s
     return {"access_request_id": asked.id}
 
 
-async def grant(tx: Transaction, input: GrantAccessRequestInput) -> dict[str, Any]:
+async def grant(tx: Transaction, input: AccessRequestGrantInput) -> dict[str, Any]:
     """Grant a request: the membership is made, or raised, in the same transaction."""
     asked = await tx.fetch(
         AccessRequest, input.access_request_id, Action.DECIDE_ACCESS_REQUEST, "accessRequestId"
@@ -107,7 +107,7 @@ async def grant(tx: Transaction, input: GrantAccessRequestInput) -> dict[str, An
     return {"access_request_id": asked.id, "membership_id": membership.id, "site_id": asked.site_id}
 
 
-async def deny(tx: Transaction, input: DenyAccessRequestInput) -> dict[str, Any]:
+async def deny(tx: Transaction, input: AccessRequestDenialInput) -> dict[str, Any]:
     """Deny a request, with one of three reasons."""
     asked = await tx.fetch(
         AccessRequest, input.access_request_id, Action.DECIDE_ACCESS_REQUEST, "accessRequestId"

@@ -13,6 +13,7 @@ from app.rules import (
     AccessRequestState,
     ContactType,
     DenialReason,
+    ErrorPolicy,
     Event,
     Language,
     OverviewLevel,
@@ -30,6 +31,7 @@ __all__ = [
     "Code",
     "ContactType",
     "DenialReason",
+    "ErrorPolicy",
     "Event",
     "Language",
     "MembershipOrderField",
@@ -165,6 +167,14 @@ _described(
         "TOOL_CHANGES": "Changes of the tools, such as this service.",
         "RENEWAL_QUOTES": "Quotes for the renewal of software subscription and support.",
         "NEW_VERSIONS": "New versions of products, and how to upgrade to them.",
+    },
+)
+_described(
+    ErrorPolicy,
+    "What becomes of a bulk with items that cannot be done.",
+    {
+        "ALL_OR_NOTHING": "Nothing is done; the errors of all items come back together.",
+        "GOOD_ONES": "The others are done; the results say which ones were not, and why.",
     },
 )
 _described(OrderDirection, "Which way a list runs.", {"ASC": "Smallest first.", "DESC": "Largest first."})

@@ -101,9 +101,9 @@ class WithdrawAccessRequestInput(MutationInput):
     access_request_id: strawberry.ID = described("The pending request.")
 
 
-@strawberry.input(description="Grants an access request.")
-class GrantAccessRequestInput(MutationInput):
-    """Grants a request."""
+@strawberry.input(description="A request that is granted, and what the requester gets.")
+class AccessRequestGrantInput:
+    """A grant."""
 
     access_request_id: strawberry.ID = described("The pending request.")
     role: Role = described("SECONDARY_CONTACT or USER.")
@@ -117,19 +117,28 @@ class GrantAccessRequestInput(MutationInput):
     )
 
 
-@strawberry.input(description="Denies an access request.")
-class DenyAccessRequestInput(MutationInput):
-    """Denies a request."""
+@strawberry.input(description="Grants an access request.")
+class GrantAccessRequestInput(AccessRequestGrantInput, MutationInput):
+    """Grants a request."""
+
+
+@strawberry.input(description="A request that is denied, and why.")
+class AccessRequestDenialInput:
+    """A denial."""
 
     access_request_id: strawberry.ID = described("The pending request.")
     reason: DenialReason = described("Why; the requester is told.")
 
 
-@strawberry.input(description="Gives a person access without waiting for a request.")
-class AddUserInput(MutationInput):
-    """Adds a user."""
+@strawberry.input(description="Denies an access request.")
+class DenyAccessRequestInput(AccessRequestDenialInput, MutationInput):
+    """Denies a request."""
 
-    site_id: strawberry.ID = described("The site.")
+
+@strawberry.input(description="A person who is given access without waiting for a request.")
+class PersonToAddInput:
+    """A person to add."""
+
     ibm_id: str = described("The person's IBMid, in any case.")
     email: str = described("The person's e-mail address; mostly the same as the IBMid.")
     confirmed: bool = described("That the caller has made sure this is the right person; must be true.")
@@ -140,6 +149,13 @@ class AddUserInput(MutationInput):
     )
 
 
+@strawberry.input(description="Gives a person access without waiting for a request.")
+class AddUserInput(PersonToAddInput, MutationInput):
+    """Adds a user."""
+
+    site_id: strawberry.ID = described("The site.")
+
+
 @strawberry.input(description="Looks a person up before they are added.")
 class AddUserPreviewInput:
     """Looks a person up."""
@@ -148,9 +164,9 @@ class AddUserPreviewInput:
     ibm_id: str = described("The person's IBMid, in any case.")
 
 
-@strawberry.input(description="Changes what a member is and may use.")
-class UpdateMembershipInput(MutationInput):
-    """Changes a membership."""
+@strawberry.input(description="A membership, and what shall change of what the member is and may use.")
+class MembershipChangeInput:
+    """A change of a membership."""
 
     membership_id: strawberry.ID = described("The membership.")
     role: Role | None = described(
@@ -167,12 +183,22 @@ class UpdateMembershipInput(MutationInput):
     expected_version: int | None = version_read()
 
 
-@strawberry.input(description="Takes a member's access away.")
-class RemoveMembershipInput(MutationInput):
-    """Removes a membership."""
+@strawberry.input(description="Changes what a member is and may use.")
+class UpdateMembershipInput(MembershipChangeInput, MutationInput):
+    """Changes a membership."""
+
+
+@strawberry.input(description="A membership that is taken away.")
+class MembershipRemovalInput:
+    """A removal."""
 
     membership_id: strawberry.ID = described("The membership.")
     reason: str | None = described("Why, for the history; up to 2,000 characters.", default=None)
+
+
+@strawberry.input(description="Takes a member's access away.")
+class RemoveMembershipInput(MembershipRemovalInput, MutationInput):
+    """Removes a membership."""
 
 
 @strawberry.input(description="Gives up one's own access.")
