@@ -169,6 +169,7 @@ class Transaction:
     asked: bool = False
     private_webhooks: bool = False
     only_site_id: UUID | None = None
+    """When set, that site is locked already, and nothing of others is found."""
 
     async def fetch(self, model: type[Row], id: str, action: Action, *path: str | int) -> Row:
         """Lock and return a row that the caller may do `action` with; `path` is where the id was given.
@@ -212,23 +213,6 @@ class Transaction:
 
     def _within(self, model: type[Row]) -> list[sa.ColumnElement[bool]]:
         return [] if self.only_site_id is None else [model.site_id == self.only_site_id]
-
-    async def stay_within(self, site: Site) -> None:
-        """Do several things at a site that is fetched: from now on, nothing of other sites is found.
-
-        What is else checked at the end is checked at once, so that it is told of the thing that violates it.
-        """
-        self.only_site_id = site.id
-        await self.check_all()
-
-    @asynccontextmanager
-    async def attempt(self) -> AsyncIterator[None]:
-        """A part that is taken back alone when it fails. Raises the UserError of a violated constraint."""
-        try:
-            async with self.session.begin_nested():
-                yield
-        except DBAPIError as error:
-            raise meaning(error) from error
 
     async def lock_site(self, site_id: UUID | None) -> None:
         """Wait for other writers of the site, and see the caller's rights as they left them."""

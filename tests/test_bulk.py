@@ -270,6 +270,16 @@ async def test_seats_are_counted_in_order(world: World) -> None:
         assert await world.rows(User, User.ibm_id == refused["ibmId"]) == []
 
 
+@pytest.mark.parametrize("ibm_id", ["\x00", "\ud800", "a b", " ", "x" * 5000])
+async def test_an_ibm_id_that_cannot_be_ends_its_item_only(world: World, ibm_id: str) -> None:
+    place = await world.site()
+    people = [person_to_add(), person_to_add(ibmId=ibm_id), person_to_add()]
+    payload = await bulk(place.primary, place, "addUsers", people, **GOOD_ONES)
+    first, (fault, *_), last = outcome(payload)
+    assert (first, last) == ("done", "done")
+    assert fault[1] == "items.1.ibmId"
+
+
 async def test_a_seat_that_an_item_frees_is_there_for_the_next(world: World) -> None:
     place = await world.site()
     seconds = [await world.secondary(place) for _ in range(4)]

@@ -1,5 +1,6 @@
 """Locks that are not about a row; PostgreSQL holds them until the transaction ends."""
 
+import hashlib
 from collections.abc import Iterable
 
 import sqlalchemy as sa
@@ -25,10 +26,12 @@ async def relying_on_absence(session: AsyncSession) -> None:
 
 async def adding_people(session: AsyncSession, ibm_ids: Iterable[str]) -> None:
     """Wait for others who add the same people, wherever; all wait in one order, so that nobody waits in a circle."""
-    names = sa.func.unnest(sa.literal([ibm_id.lower() for ibm_id in ibm_ids], ARRAY(sa.Text))).column_valued(
-        "name"
-    )
-    ordered = (
-        sa.select(sa.func.hashtextextended(names, PEOPLE).label("key")).distinct().order_by("key").subquery()
-    )
-    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(ordered.c.key)))
+    keys = sa.literal(sorted(set(map(_key_of, ibm_ids))), ARRAY(sa.BigInteger))
+    key = sa.func.unnest(keys).column_valued("key")
+    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+
+
+def _key_of(ibm_id: str) -> int:
+    # Nothing has been checked yet, so it may hold what the database could not take.
+    text = f"{PEOPLE} {ibm_id.lower()}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.sha256(text).digest()[:8], signed=True)

@@ -7,6 +7,8 @@ that cannot be done leaves nothing behind and the next one is judged as if it ha
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
+
 from app.context import Transaction
 from app.db.locks import adding_people
 from app.db.models import Site
@@ -23,6 +25,7 @@ from app.schema.bulk_inputs import (
     UpdateMembershipsInput,
 )
 from app.schema.inputs import AddUserInput
+from app.violations import meaning
 
 Values = dict[str, Any]
 Act = Callable[[Transaction, Any], Awaitable[Values]]
@@ -67,7 +70,10 @@ async def _enter(tx: Transaction, input: BulkInput, items: Sequence[Any]) -> Sit
         raise refuse(Code.REQUIRED, "items")
     if len(items) > BATCH_LIMIT:
         raise refuse(Code.TOO_MANY, "items", limit=BATCH_LIMIT)
-    await tx.stay_within(site)
+    # From now on nothing of other sites is found; and what is else checked at the end is checked at once, so that it
+    # is told of the item that violates it.
+    tx.only_site_id = site.id
+    await tx.check_all()
     return site
 
 
@@ -94,10 +100,15 @@ async def _each(
 
 async def _one(tx: Transaction, item: Any, act: Act) -> tuple[Values, Sequence[Fault]]:
     try:
-        async with tx.attempt():
+        async with tx.session.begin_nested():
             return await act(tx, item), ()
     except UserError as error:
         return {}, error.faults
+    except DBAPIError as error:
+        understood = meaning(error)
+        if not isinstance(understood, UserError):
+            raise
+        return {}, understood.faults
 
 
 def _counted(results: list[Values]) -> Values:

@@ -4,10 +4,9 @@ import strawberry
 from strawberry.types import Info
 
 from app.policy import Action
-from app.resolvers import access_requests, bulk, contacts, memberships, preferences, webhooks
+from app.resolvers import access_requests, contacts, memberships, preferences, webhooks
 from app.schema import (
-    bulk_inputs,
-    bulk_payloads,
+    contact_inputs,
     inputs,
     payloads,
     preference_inputs,
@@ -15,11 +14,12 @@ from app.schema import (
     webhook_inputs,
     webhook_payloads,
 )
+from app.schema.bulk_mutation import BulkMutation
 from app.schema.writing import mutation, write
 
 
 @strawberry.type(description="Everything that can be changed.")
-class Mutation:
+class Mutation(BulkMutation):
     """Everything that can be changed."""
 
     @mutation("Asks for access to a site.", Action.REQUEST_ACCESS)
@@ -86,7 +86,7 @@ class Mutation:
         Action.CHANGE_CONTACTS,
     )
     async def create_contact(
-        self, info: Info, input: inputs.CreateContactInput
+        self, info: Info, input: contact_inputs.CreateContactInput
     ) -> payloads.CreateContactPayload | None:
         """Writes a new contact."""
         return await write(info, contacts.create, input)
@@ -96,7 +96,7 @@ class Mutation:
         Action.CHANGE_CONTACTS,
     )
     async def update_contact(
-        self, info: Info, input: inputs.UpdateContactInput
+        self, info: Info, input: contact_inputs.UpdateContactInput
     ) -> payloads.UpdateContactPayload | None:
         """Saves one contact."""
         return await write(info, contacts.update, input)
@@ -106,14 +106,14 @@ class Mutation:
         Action.CHANGE_CONTACTS,
     )
     async def update_contacts(
-        self, info: Info, input: inputs.UpdateContactsInput
+        self, info: Info, input: contact_inputs.UpdateContactsInput
     ) -> payloads.UpdateContactsPayload | None:
         """Saves the whole form of contacts, or nothing; all faults of all contacts are reported together."""
         return await write(info, contacts.update_all, input)
 
     @mutation("Deletes a contact, but not the one with the type PRIMARY.", Action.CHANGE_CONTACTS)
     async def delete_contact(
-        self, info: Info, input: inputs.DeleteContactInput
+        self, info: Info, input: contact_inputs.DeleteContactInput
     ) -> payloads.DeleteContactPayload | None:
         """Deletes a contact, but not the one with the type PRIMARY."""
         return await write(info, contacts.delete, input)
@@ -214,53 +214,3 @@ class Mutation:
     ) -> webhook_payloads.RedeliverWebhookPayload | None:
         """Sends a delivery again."""
         return await write(info, webhooks.redeliver, input)
-
-    @mutation(
-        "Gives up to 100 people access to a site, each as addUser does. Seats are taken in the order of the items.",
-        Action.ADD_USER,
-    )
-    async def add_users(
-        self, info: Info, input: bulk_inputs.AddUsersInput
-    ) -> bulk_payloads.AddUsersPayload | None:
-        """Gives several people access."""
-        return await write(info, bulk.add_users, input)
-
-    @mutation(
-        "Changes up to 100 memberships of a site, each as updateMembership does, in the order of the items.",
-        Action.UPDATE_MEMBERSHIP,
-    )
-    async def update_memberships(
-        self, info: Info, input: bulk_inputs.UpdateMembershipsInput
-    ) -> bulk_payloads.UpdateMembershipsPayload | None:
-        """Changes several memberships."""
-        return await write(info, bulk.update_memberships, input)
-
-    @mutation(
-        "Takes the access of up to 100 members of a site away, each as removeMembership does.",
-        Action.REMOVE_MEMBERSHIP,
-    )
-    async def remove_memberships(
-        self, info: Info, input: bulk_inputs.RemoveMembershipsInput
-    ) -> bulk_payloads.RemoveMembershipsPayload | None:
-        """Takes the access of several members away."""
-        return await write(info, bulk.remove_memberships, input)
-
-    @mutation(
-        "Grants up to 100 pending requests of a site, each as grantAccessRequest does, in the order of the items.",
-        Action.DECIDE_ACCESS_REQUEST,
-    )
-    async def grant_access_requests(
-        self, info: Info, input: bulk_inputs.GrantAccessRequestsInput
-    ) -> bulk_payloads.GrantAccessRequestsPayload | None:
-        """Grants several requests."""
-        return await write(info, bulk.grant, input)
-
-    @mutation(
-        "Denies up to 100 pending requests of a site, each as denyAccessRequest does.",
-        Action.DECIDE_ACCESS_REQUEST,
-    )
-    async def deny_access_requests(
-        self, info: Info, input: bulk_inputs.DenyAccessRequestsInput
-    ) -> bulk_payloads.DenyAccessRequestsPayload | None:
-        """Denies several requests."""
-        return await write(info, bulk.deny, input)
