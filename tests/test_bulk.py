@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 from app.config import Settings
 from app.db.engine import async_url
 from app.db.models import AccessRequest, Membership, User
+from app.db.pool import Pool
 from app.db.repeats import IdempotencyKey
 from app.query.ids import write_id
 from app.rules import AccessRequestState, Role
@@ -495,6 +496,29 @@ async def test_the_payload_is_read_back_in_as_many_statements_for_many_items_as_
         reading = [one for one in seen if "FOR NO KEY UPDATE" not in one and one.startswith("SELECT")]
         counts.append(len(reading))
     assert counts[0] == counts[1]
+
+
+async def test_the_engine_reads_all_results_by_one_statement(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    row = Pool.row
+
+    async def noted(pool: Pool, sql: str, values: Any) -> Any:
+        sent.append(sql)
+        return await row(pool, sql, values)
+
+    monkeypatch.setattr(Pool, "row", noted)
+    counts = []
+    for number in (1, 20):
+        place = await world.site()
+        items = await good_items(world, place, "grantAccessRequests", number)
+        sent.clear()
+        payload = await bulk(place.primary, place, "grantAccessRequests", items)
+        assert outcome(payload) == ["done"] * number
+        # Who calls, and with the engine, the payload; the first time, the caller is not known yet.
+        counts.append(len(sent))
+    assert counts[0] == counts[1] <= 3
 
 
 async def test_what_asks_for_too_much_is_refused_before_anything_is_done(world: World) -> None:
