@@ -5,6 +5,7 @@ its payload's `errors`; `RequestError` is for programmers and for the door, and 
 top-level `errors`. Sentences are English message ids, translated when they are shown.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -106,11 +107,12 @@ class Fault:
 
 
 class UserError(Exception):
-    """A mutation is refused: nothing is written, the faults go into the payload."""
+    """A mutation is refused: nothing is written, the faults go into the payload, and `values` beside them."""
 
-    def __init__(self, *faults: Fault) -> None:
+    def __init__(self, *faults: Fault, values: Mapping[str, Any] | None = None) -> None:
         super().__init__(", ".join(fault.code.name for fault in faults))
         self.faults = faults
+        self.values = values or {}
 
 
 def refuse(code: Code, *path: str | int, **parameters: Any) -> UserError:

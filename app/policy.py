@@ -60,6 +60,7 @@ class Action(Enum):
     SEE_MESSAGES = auto()
     SEE_DECIDERS = auto()
     CHECK_ACCESS = auto()
+    MANAGE_ACCESS = auto()
 
 
 class Subject(Protocol):
@@ -172,6 +173,7 @@ RULES: dict[Action, tuple[Line, ...]] = {
     Action.SEE_MESSAGES: ((PRIMARY,), (ACCESS_MANAGER,)),
     Action.SEE_DECIDERS: ((MEMBER,),),
     Action.CHECK_ACCESS: ((PRIMARY,), (ACCESS_VIEWER,), (OWN,)),
+    Action.MANAGE_ACCESS: ((PRIMARY,), (ACCESS_MANAGER,)),
 }
 
 SEEING: dict[type[Base], Action] = {

@@ -116,6 +116,13 @@ class ContactType(Enum):
     BILLING = "BILLING"
 
 
+class ErrorPolicy(Enum):
+    """What becomes of a bulk with items that cannot be done."""
+
+    ALL_OR_NOTHING = "ALL_OR_NOTHING"
+    GOOD_ONES = "GOOD_ONES"
+
+
 class Event(Enum):
     """What happened, in the history."""
 

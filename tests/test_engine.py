@@ -308,7 +308,9 @@ def payloads(sdl: str) -> str:
     return print_ast(DocumentNode(definitions=tuple(kept)))
 
 
-REPEATED = ("updateContact", "denyAccessRequest", "updateMembership", "rejectNaming", "updateSiteRules")
+REPEATED = (
+    "updateContact", "denyAccessRequest", "updateMembership", "rejectNaming", "updateSiteRules", "updateMemberships",
+)  # fmt: skip
 PAYLOADS = payloads((Path(__file__).parent.parent / "schema.graphql").read_text())
 CONTACT = """{contactId: "%s", firstName: "Zoé", lastName: "Durand", phone: "+33142685300", email: "z@example.com",
   address: "1 rue de la Paix", city: "Paris", postalCode: "75002", country: "FR", types: [BILLING]}"""
@@ -318,7 +320,7 @@ CONTACT = """{contactId: "%s", firstName: "Zoé", lastName: "Durand", phone: "+3
 async def repeated(world: World, scene: Scene) -> dict[str, str]:
     """Inputs of mutations that were done: once more, they change nothing or are refused."""
     place, _ = scene
-    _, membership_id = await world.member(place)
+    (_, membership_id), (_, other_id) = await world.member(place), await world.member(place)
     _, request_id = await world.request(place)
     contact_id = await world.contact(place, [ContactType.BILLING])
     naming = naming_row(place, await world.person())
@@ -330,6 +332,9 @@ async def repeated(world: World, scene: Scene) -> dict[str, str]:
         "updateMembership": f'{{membershipId: "{membership_id}", role: USER}}',
         "rejectNaming": f'{{namingId: "{naming_id}"}}',
         "updateSiteRules": f'{{siteId: "{place.id}", secondPersonConfirms: true, pendingRequestDays: null}}',
+        "updateMemberships": f'''{{siteId: "{place.id}", errorPolicy: GOOD_ONES, items: [
+            {{membershipId: "{membership_id}", expectedVersion: 7}}, {{membershipId: "{membership_id}"}},
+            {{membershipId: "{other_id}", role: USER}}]}}''',
     }
     for name, input in inputs.items():
         await place.primary.ask(f"mutation {{ {name}(input: {input}) {{ errors {{ code }} }} }}")

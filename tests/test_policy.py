@@ -59,6 +59,7 @@ REJECT_NAMING            | manage_access   | others  | none | none | others | no
 SEE_MESSAGES             | manage_access   | all     | none | none | all    | none | none
 SEE_DECIDERS                 | -           | all     | all  | all  | all    | all  | none
 CHECK_ACCESS             | manage_access   | all     | own  | all  | all    | own  | own
+MANAGE_ACCESS            | manage_access   | all     | none | none | all    | none | none
 """
 """The domain page's table, line by line. NONE, VIEW and UPDATE are a secondary contact's level of `by`.
 

@@ -273,6 +273,13 @@ class World:
         yield
         assert await self._state() == before
 
+    @asynccontextmanager
+    async def changed(self) -> AsyncIterator[None]:
+        """Fails when nothing in the database changes."""
+        before = await self._state()
+        yield
+        assert await self._state() != before
+
     async def _state(self) -> Mapping[str, Any]:
         statements = {
             "site": "SELECT * FROM site",
@@ -288,6 +295,7 @@ class World:
             "privilege_template": "SELECT * FROM privilege_template",
             "naming": "SELECT * FROM naming",
             "message": "SELECT * FROM message",
+            "idempotency_key": "SELECT * FROM idempotency_key",
             "history": "SELECT * FROM history_event"
             " WHERE event <> 'USER_SIGNED_IN_FIRST'"
             " AND (event <> 'USER_REGISTERED' OR actor_id IS DISTINCT FROM subject_id)",

@@ -21,8 +21,8 @@ from app.resolvers.proposing import cancel_naming, cancel_naming_by, must_wait, 
 from app.resolvers.templates import levels_given
 from app.rules import NUMBER_LENGTH, AccessRequestState, Event, Levels, Role, check_levels, check_role
 from app.schema.inputs import (
-    DenyAccessRequestInput,
-    GrantAccessRequestInput,
+    AccessRequestDenialInput,
+    AccessRequestGrantInput,
     RequestAccessInput,
     WithdrawAccessRequestInput,
     levels,
@@ -100,7 +100,7 @@ async def withdraw(tx: Transaction, input: WithdrawAccessRequestInput) -> dict[s
     return {"access_request_id": asked.id}
 
 
-async def grant(tx: Transaction, input: GrantAccessRequestInput) -> dict[str, Any]:
+async def grant(tx: Transaction, input: AccessRequestGrantInput) -> dict[str, Any]:
     """Grant a request: the membership is made, or raised, in the same transaction."""
     asked = await tx.fetch(
         AccessRequest, input.access_request_id, Action.DECIDE_ACCESS_REQUEST, "accessRequestId"
@@ -138,7 +138,7 @@ async def grant_now(
     return {"access_request_id": asked.id, "membership_id": membership.id, "site_id": site_id}
 
 
-async def deny(tx: Transaction, input: DenyAccessRequestInput) -> dict[str, Any]:
+async def deny(tx: Transaction, input: AccessRequestDenialInput) -> dict[str, Any]:
     """Deny a request, with one of three reasons."""
     asked = await tx.fetch(
         AccessRequest, input.access_request_id, Action.DECIDE_ACCESS_REQUEST, "accessRequestId"

@@ -10,6 +10,7 @@ from app.db.models import AccessRequest, Site, User
 from app.db.site_rules import BlockedRequester
 from app.errors import Code, UserError, refuse
 from app.history import values_of
+from app.messages import notices
 from app.policy import Action
 from app.resolvers.proposing import cancel_naming_by
 from app.rules import AccessRequestState, Event
@@ -64,6 +65,7 @@ async def unblock(tx: Transaction, input: UnblockRequesterInput) -> dict[str, An
         name = (await tx.session.get_one(User, request.requester_id)).name
         event, after, why = Event.ACCESS_REQUESTED, values_of(request), request.justification
         tx.record(event, request, name=name, before=before, after=after, justification=why)
+        await notices.access_requested(tx.session, request)
     return {
         "removed": blocked.id,
         "site_id": site.id,

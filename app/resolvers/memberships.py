@@ -30,8 +30,8 @@ from app.rules import (
 from app.schema.inputs import (
     AddUserInput,
     LeaveSiteInput,
-    RemoveMembershipInput,
-    UpdateMembershipInput,
+    MembershipChangeInput,
+    MembershipRemovalInput,
 )
 from app.site_rules import NamingKind, check_at_most
 from app.texts import check_justification, check_optional_justification, tidy
@@ -88,7 +88,7 @@ async def _person(tx: Transaction, ibm_id: str, email: str) -> User:
     return user
 
 
-async def update(tx: Transaction, input: UpdateMembershipInput) -> dict[str, Any]:
+async def update(tx: Transaction, input: MembershipChangeInput) -> dict[str, Any]:
     """Change role and levels; what is left out stays as it is."""
     membership = await tx.fetch(Membership, input.membership_id, Action.UPDATE_MEMBERSHIP, "membershipId")
     role, held = input.role or membership.role, levels_of(membership)
@@ -126,7 +126,7 @@ async def update_now(
     return {"membership_id": membership.id, "site_id": membership.site_id}
 
 
-async def remove(tx: Transaction, input: RemoveMembershipInput) -> dict[str, Any]:
+async def remove(tx: Transaction, input: MembershipRemovalInput) -> dict[str, Any]:
     """Take a member's access away."""
     membership = await tx.fetch(Membership, input.membership_id, Action.REMOVE_MEMBERSHIP, "membershipId")
     faults = list(check_optional_justification(input.reason, "reason"))

@@ -13,6 +13,7 @@ from app.rules import (
     AccessRequestState,
     ContactType,
     DenialReason,
+    ErrorPolicy,
     Event,
     Language,
     MessageKind,
@@ -35,6 +36,7 @@ __all__ = [
     "Code",
     "ContactType",
     "DenialReason",
+    "ErrorPolicy",
     "Event",
     "Language",
     "MembershipOrderField",
@@ -209,6 +211,14 @@ _described(
         "CONTACT_REVIEW_OVERDUE": "The monthly review of the contacts has not been done in time.",
         "ACCESS_ENDS_SOON": "The access of somebody ends soon.",
         "OLD_PENDING_REQUESTS": "Somebody has been waiting for a decision for long.",
+    },
+)
+_described(
+    ErrorPolicy,
+    "What becomes of a bulk with items that cannot be done.",
+    {
+        "ALL_OR_NOTHING": "Nothing is done; the errors of all items come back together.",
+        "GOOD_ONES": "The others are done; the results say which ones were not, and why.",
     },
 )
 _described(OrderDirection, "Which way a list runs.", {"ASC": "Smallest first.", "DESC": "Largest first."})

@@ -11,6 +11,7 @@ from app.policy import Action, allowed
 from app.query.declare import Column, Group, Paged, Relation, reads
 from app.schema.enums import NamingKind, NamingState, PurchaseAndDownloadLevel, UpdateLevel, ViewLevel
 from app.schema.lists import Node
+from app.schema.site_rule_permissions import NamingPermissions
 
 if TYPE_CHECKING:
     from app.schema.types import AccessRequest, Site, User
@@ -93,3 +94,4 @@ class Naming(Node):
     site: Annotated["Site", strawberry.lazy("app.schema.types")] | None = reads(
         Relation(m.Site, on="id", local="site_id"), "The site."
     )
+    viewer_can: NamingPermissions = reads(Group(), "What the caller may do with it, and if not, why.")

@@ -34,7 +34,9 @@ def one(model: Any, local: str, description: str) -> Any:
     return reads(Relation(model, on="id", local=local), description)
 
 
-@strawberry.interface(description="Why a mutation was refused. When there is one, nothing was changed.")
+@strawberry.interface(
+    description="Why a mutation, or an item of a bulk, was refused. When there is one, nothing was changed by it."
+)
 class UserError:
     """A refusal."""
 

@@ -11,6 +11,7 @@ from app.policy import Action, allowed
 from app.query.declare import Column, Group, Relation, reads
 from app.schema.enums import PurchaseAndDownloadLevel, UpdateLevel, ViewLevel
 from app.schema.lists import VERSION, Node
+from app.schema.site_rule_permissions import PrivilegeTemplatePermissions
 
 TEMPLATES = Relation(
     r.PrivilegeTemplate,
@@ -65,3 +66,6 @@ class PrivilegeTemplate(Node):
     privileges: TemplatePrivileges = reads(Group(), "The levels it gives.")
     created_at: datetime = reads(Column(r.PrivilegeTemplate.created_at), "When it was created.")
     version: int = reads(Column(r.PrivilegeTemplate.version), VERSION)
+    viewer_can: PrivilegeTemplatePermissions = reads(
+        Group(), "What the caller may do with it, and if not, why."
+    )
