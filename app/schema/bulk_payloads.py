@@ -30,8 +30,8 @@ class BulkResult:
     index: int = _told("index", "Which of the items, from 0.")
     done: bool = _told(
         "done",
-        "Whether it was done, or waits as its pendingNaming. With ALL_OR_NOTHING, an item that is fine is not done either "
-        "when another is not.",
+        "Whether it was done, or waits as its pendingNaming. With ALL_OR_NOTHING, an item that is fine is not done "
+        "either when another is not.",
     )
     errors: list[UserError] = _told(
         "errors", "Why this item cannot be done; the paths begin with items and its index."
@@ -42,9 +42,7 @@ class BulkResult:
 class BulkPayload(Payload):
     """What all have."""
 
-    succeeded: int | None = _told(
-        "succeeded", "How many items were done, those that wait as a pendingNaming among them."
-    )
+    succeeded: int | None = _told("succeeded", "How many items were done, or wait as a pendingNaming.")
     failed: int | None = _told("failed", "How many items cannot be done.")
     site: Site | None = one(m.Site, "site_id", SITE)
 

@@ -194,10 +194,12 @@ class MembershipPermissions:
     """What the caller may do with a membership."""
 
     update: Permission = permission(
-        Action.UPDATE_MEMBERSHIP, "Change role and levels, by updateMembership or updateMemberships."
+        Action.UPDATE_MEMBERSHIP,
+        "Change role and levels, by updateMembership or updateMemberships.",
     )
     remove: Permission = permission(
-        Action.REMOVE_MEMBERSHIP, "Take the access away, by removeMembership or removeMemberships."
+        Action.REMOVE_MEMBERSHIP,
+        "Take the access away, by removeMembership or removeMemberships.",
     )
 
 
