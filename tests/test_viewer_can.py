@@ -13,6 +13,7 @@ from app.db.models import User
 from app.db.preferences import CalendarSubscription
 from app.identity import standings_of
 from app.policy import Action, allows, denial
+from app.query.ids import parse_id, write_id
 from app.query.run import Engine
 from app.rules import (
     CALENDAR_SUBSCRIPTIONS,
@@ -22,6 +23,8 @@ from app.rules import (
     Language,
     Role,
 )
+from app.site_rules import TEMPLATE_SLOTS, NamingKind, NamingState
+from tests.site_rules import naming_row, template, template_row
 from tests.test_engine import both
 from tests.test_engine import interpreted as interpreted
 from tests.test_ids import PERSON
@@ -44,6 +47,14 @@ ACTIONS: dict[str, dict[str, tuple[str, str, dict[str, Any]]]] = {
         "addUser": ("addUser", "siteId", PERSON),
         "changeContacts": ("createContact", "siteId", CONTACT),
         "confirmContactReview": ("confirmContactReview", "siteId", {}),
+        "manageAccess": (
+            "removeMemberships",
+            "siteId",
+            {"items": [{"membershipId": "membership_0"}], "errorPolicy": "GOOD_ONES"},
+        ),
+        "updateSiteRules": ("updateSiteRules", "siteId", {"grantAtMostWhatYouHold": True}),
+        "blockRequesters": ("blockRequester", "siteId", {"ibmId": "blocked@example.com"}),
+        "createPrivilegeTemplate": ("createPrivilegeTemplate", "siteId", {"name": "New", "privileges": {}}),
         "subscribeToCalendar": ("createCalendarSubscription", "siteId", {}),
         "leaveSite": ("leaveSite", "siteId", {}),
     },
@@ -60,8 +71,23 @@ ACTIONS: dict[str, dict[str, tuple[str, str, dict[str, Any]]]] = {
         "update": ("updateContact", "contactId", {**CONTACT, "types": ["PRIMARY", "BILLING"]}),
         "delete": ("deleteContact", "contactId", {}),
     },
+    "Naming": {"confirm": ("confirmNaming", "namingId", {}), "reject": ("rejectNaming", "namingId", {})},
+    "PrivilegeTemplate": {
+        "update": ("updatePrivilegeTemplate", "privilegeTemplateId", {"privileges": {"reporting": "NONE"}}),
+        "delete": ("deletePrivilegeTemplate", "privilegeTemplateId", {}),
+    },
 }
 """What is asked about each kind of thing, with the mutation that does it."""
+OTHERS = ("requester", "user", "contact_updates=UPDATE", "contact_updates=VIEW")
+HIDDEN: dict[str, tuple[str, ...]] = {
+    "Site": ("requester",),
+    "Membership": ("requester",),
+    "Contact": ("requester",),
+    "AccessRequest": (),
+    "Naming": OTHERS,
+    "PrivilegeTemplate": OTHERS,
+}
+"""Who sees nothing of a kind."""
 WITHOUT_MUTATION = {
     "seeUsers": Action.SEE_USERS,
     "seeContactDetails": Action.SEE_CONTACT_DETAILS,
@@ -122,7 +148,31 @@ async def things(world: World, place: Place, person: Person) -> list[tuple[str, 
         *(("Membership", id) for id in await own(place.primary, "memberships")),
         *(("Contact", id) for id in contacts),
         *(("Contact", f"contact_{id.hex}") for id in [place.contact_id]),
+        ("PrivilegeTemplate", await template(world, place)),
+        *(("Naming", id) for id in await namings(world, place, person)),
     ]
+
+
+async def namings(world: World, place: Place, person: Person) -> list[str]:
+    """Namings in every state that bears on whether they can be confirmed or rejected, the caller's among them."""
+    second, _ = await world.secondary(place, manage_access=UPDATE)
+    other, request_id = await world.request(place, expires_at=ago(minutes=1))
+    (_, request) = parse_id(request_id) or ("", None)
+    closed = {"state": NamingState.CANCELLED, "closed_at": ago(days=1)}
+    rows = [
+        naming_row(place, await world.person(), **closed),
+        naming_row(place, other, kind=NamingKind.GRANT, access_request_id=request),
+        naming_row(place, await world.person(), proposer=await world.person()),
+        naming_row(place, await world.person(), proposer=person),
+        naming_row(place, await world.person(), proposer=second),
+        naming_row(place, await world.person()),
+        naming_row(place, await world.person()),
+    ]
+    if who_is_not(place.primary, person):
+        rows.append(naming_row(place, person))
+    ids = [write_id("naming", row.id) for row in rows]
+    await world.add(*rows)
+    return ids
 
 
 def who_is_not(one: Person, other: Person) -> bool:
@@ -156,14 +206,14 @@ async def test_the_mutation_then_does_just_what_was_said(
                 payload = await person.do(mutation, language=language, **{field: id, **fresh(input, index)})
                 assert answer(payload) == said[name], (name, id)
                 compared += 1
-    assert (compared == 0) is (who == "requester" and kind != "AccessRequest")
+    assert (compared == 0) is (who in HIDDEN[kind])
     assert reasons == []
 
 
 def fresh(input: dict[str, Any], index: int) -> dict[str, Any]:
     """An input in which the person is somebody nobody knows."""
     ibm_id = f"new-{UUID(int=index).hex}@example.com"
-    return input | ({"ibmId": ibm_id, "email": ibm_id} if "ibmId" in input else {})
+    return input | {name: ibm_id for name in ("ibmId", "email") if name in input and "ibmId" in input}
 
 
 def answer(payload: dict[str, Any]) -> dict[str, Any]:
@@ -250,6 +300,21 @@ async def test_with_the_last_slot_taken_no_calendar_can_be_subscribed(world: Wor
     assert len(await world.rows(CalendarSubscription, CalendarSubscription.site_id == place.site_id)) == 20
 
 
+async def test_with_the_last_template_taken_no_other_can_be_created(world: World) -> None:
+    place = await world.site()
+    document = f"query($id: ID!) {{ site(id: $id) {{ viewerCan {{ createPrivilegeTemplate {WHY} }} }} }}"
+    for number, code in ((TEMPLATE_SLOTS - 1, None), (1, "TEMPLATE_LIMIT")):
+        taken = 0 if code is None else TEMPLATE_SLOTS - 1
+        await world.add(*(template_row(place, taken + slot) for slot in range(1, number + 1)))
+        data = await place.primary.ask(document, "fr", id=place.id)
+        said = data["site"]["viewerCan"]["createPrivilegeTemplate"]
+        assert said["code"] == code
+    payload = await place.primary.do(
+        "createPrivilegeTemplate", language="fr", siteId=place.id, name="One more", privileges={}
+    )
+    assert said == answer(payload)
+
+
 def subscriptions(data: dict[str, Any]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = data["viewer"]["calendarSubscriptions"]
     return found
@@ -323,6 +388,8 @@ EVERYTHING = (
       accessRequests(first: 50) { nodes { viewerCan { grant { allowed reason code } deny { code }
         withdraw { reason } } } }
       contacts { viewerCan { update { allowed } delete { allowed code reason } } }
+      pendingNamings(first: 50) { nodes { viewerCan { confirm { allowed code reason } reject { reason } } } }
+      privilegeTemplates { viewerCan { update { allowed reason } delete { code } } }
       deciders { name role membership { user { email } viewerCan { remove { reason } } } }
       recommendations { __typename code message action ... on ContactReviewOverdueRecommendation { dueAt }
         ... on AccessEndsSoonRecommendation { memberships(first: 1) { totalCount edges { cursor node { id endsAt } }

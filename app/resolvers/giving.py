@@ -74,7 +74,7 @@ async def assign(tx: Transaction, membership: Membership, role: Role, given: Lev
     Raises SECONDARY_CONTACT_LIMIT when there is none. The site is locked, so the seat stays free.
     """
     if role is Role.SECONDARY_CONTACT and membership.seat is None:
-        membership.seat = await _free_seat(tx, membership.site_id)
+        membership.seat = await free_seat(tx, membership.site_id)
     elif role is not Role.SECONDARY_CONTACT:
         membership.seat = None
     membership.role = role
@@ -83,7 +83,8 @@ async def assign(tx: Transaction, membership: Membership, role: Role, given: Lev
     await tx.session.flush()
 
 
-async def _free_seat(tx: Transaction, site_id: UUID) -> int:
+async def free_seat(tx: Transaction, site_id: UUID) -> int:
+    """The first seat of a secondary contact that nobody has. Raises SECONDARY_CONTACT_LIMIT when there is none."""
     with tx.session.no_autoflush:
         taken = await tx.session.scalars(
             sa.select(Membership.seat).where(Membership.site_id == site_id, Membership.seat.is_not(None))

@@ -1,6 +1,7 @@
 """Writes on memberships: add a user, update, remove, leave."""
 
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -14,29 +15,38 @@ from app.messages import notices
 from app.policy import Action
 from app.resolvers.closing import close_as_granted, pending_request
 from app.resolvers.giving import active_membership, assign, give, levels_of, record_change
+from app.resolvers.limits import most_to_give, site_now
+from app.resolvers.proposing import cancel_naming, must_wait, propose
+from app.resolvers.templates import levels_given
 from app.rules import (
     Event,
+    Levels,
+    Role,
     check_levels,
     check_role,
     check_version,
+    no_levels,
 )
 from app.schema.inputs import (
     AddUserInput,
     LeaveSiteInput,
-    RemoveMembershipInput,
-    UpdateMembershipInput,
-    levels,
+    MembershipChangeInput,
+    MembershipRemovalInput,
 )
+from app.site_rules import NamingKind, check_at_most
 from app.texts import check_justification, check_optional_justification, tidy
 
 
 async def add(tx: Transaction, input: AddUserInput) -> dict[str, Any]:
     """Give a person access without a request; a pending request of theirs is granted by it."""
     site = await tx.fetch(Site, input.site_id, Action.ADD_USER, "siteId")
+    given = await levels_given(tx, site.id, input.template_id, input.privileges)
+    most = await most_to_give(tx, site.id, tx.actor.user_id)
     email, faults = check_person(input.ibm_id, input.email)
     faults += check_justification(input.justification, "justification")
     faults += check_role(input.role)
-    faults += check_levels(input.role, levels(input.privileges))
+    faults += check_levels(input.role, given)
+    faults += check_at_most(most, given, no_levels())
     if not input.confirmed:
         faults.append(Fault(code=Code.CONFIRMATION_REQUIRED, path=("confirmed",)))
     if faults:
@@ -45,16 +55,26 @@ async def add(tx: Transaction, input: AddUserInput) -> dict[str, Any]:
     if await active_membership(tx, site.id, user.id):
         raise refuse(Code.ALREADY_MEMBER, "ibmId")
     justification = tidy(input.justification)
-    membership = await give(tx, site.id, user, input.role, levels(input.privileges), justification)
-    request = await pending_request(tx, site.number, user.id)
+    if await must_wait(tx, site.id, user.id, input.role):
+        return await propose(tx, NamingKind.ADD, site.id, user, given, justification)
+    return await add_now(tx, site.id, user, input.role, given, justification)
+
+
+async def add_now(
+    tx: Transaction, site_id: UUID, user: User, role: Role, given: Levels, justification: str | None
+) -> dict[str, Any]:
+    """What adding does, once it was checked and does not wait for anybody."""
+    await cancel_naming(tx, site_id, user.id)
+    membership = await give(tx, site_id, user, role, given, justification)
+    request = await pending_request(tx, (await site_now(tx, site_id)).number, user.id)
     if request is not None:
-        # It may have been made before the site was, and so be without one.
-        request.site_id = site.id
-        close_as_granted(tx, request, user, input.role, justification)
+        # It may be without a site: made before the site was, or by somebody who is blocked.
+        request.site_id = site_id
+        close_as_granted(tx, request, user, role, justification)
     await notices.welcome(tx.session, membership)
     return {
         "membership_id": membership.id,
-        "site_id": site.id,
+        "site_id": site_id,
         "access_request_id": request.id if request else None,
     }
 
@@ -68,21 +88,36 @@ async def _person(tx: Transaction, ibm_id: str, email: str) -> User:
     return user
 
 
-async def update(tx: Transaction, input: UpdateMembershipInput) -> dict[str, Any]:
+async def update(tx: Transaction, input: MembershipChangeInput) -> dict[str, Any]:
     """Change role and levels; what is left out stays as it is."""
     membership = await tx.fetch(Membership, input.membership_id, Action.UPDATE_MEMBERSHIP, "membershipId")
-    role = input.role or membership.role
-    wanted = levels_of(membership) | levels(input.privileges)
+    role, held = input.role or membership.role, levels_of(membership)
+    given = await levels_given(tx, membership.site_id, input.template_id, input.privileges)
+    most = await most_to_give(tx, membership.site_id, tx.actor.user_id)
     faults = [
         *check_version(input.expected_version, membership.version, membership_id=membership.id),
         *check_role(role),
-        *check_levels(role, wanted),
+        *check_levels(role, held | given),
+        *check_at_most(most, given, held),
         *check_optional_justification(input.justification, "justification"),
     ]
     if faults:
         raise UserError(*faults)
-    before = values_of(membership)
     justification = tidy(input.justification)
+    if role is not membership.role and await must_wait(tx, membership.site_id, membership.user_id, role):
+        user = await tx.session.get_one(User, membership.user_id)
+        waiting = await propose(tx, NamingKind.UPDATE, membership.site_id, user, given, justification)
+        return {**waiting, "membership_id": membership.id}
+    return await update_now(tx, membership, role, held | given, justification)
+
+
+async def update_now(
+    tx: Transaction, membership: Membership, role: Role, wanted: Levels, justification: str | None
+) -> dict[str, Any]:
+    """What an update does, once it was checked and does not wait for anybody."""
+    if role is not membership.role:
+        await cancel_naming(tx, membership.site_id, membership.user_id)
+    before = values_of(membership)
     membership.justification = justification or membership.justification
     await assign(tx, membership, role, wanted)
     name = await _name(tx, membership)
@@ -91,7 +126,7 @@ async def update(tx: Transaction, input: UpdateMembershipInput) -> dict[str, Any
     return {"membership_id": membership.id, "site_id": membership.site_id}
 
 
-async def remove(tx: Transaction, input: RemoveMembershipInput) -> dict[str, Any]:
+async def remove(tx: Transaction, input: MembershipRemovalInput) -> dict[str, Any]:
     """Take a member's access away."""
     membership = await tx.fetch(Membership, input.membership_id, Action.REMOVE_MEMBERSHIP, "membershipId")
     faults = list(check_optional_justification(input.reason, "reason"))
@@ -114,6 +149,7 @@ async def leave(tx: Transaction, input: LeaveSiteInput) -> dict[str, Any]:
 
 
 async def _delete(tx: Transaction, membership: Membership, event: Event, reason: str | None) -> None:
+    await cancel_naming(tx, membership.site_id, membership.user_id)
     tx.record(
         event,
         membership,

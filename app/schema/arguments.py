@@ -5,6 +5,7 @@ from typing import Annotated
 
 import strawberry
 
+from app.schema.delivery_enums import MessageOrderField, MessageState
 from app.schema.enums import (
     AccessRequestOrderField,
     AccessRequestState,
@@ -12,8 +13,6 @@ from app.schema.enums import (
     Event,
     HistoryOrderField,
     MembershipOrderField,
-    MessageOrderField,
-    MessageState,
     OrderDirection,
     Role,
     Topic,

@@ -12,12 +12,14 @@ import strawberry
 
 from app.db.models import AccessRequest, Contact, Membership, Site
 from app.db.preferences import CalendarSubscription
+from app.db.site_rules import PrivilegeTemplate
 from app.errors import Code
 from app.language import Words, spoken, words
 from app.policy import NOT_PRIMARY, Action, denials, visible, who_may
 from app.query.declare import Chosen, Value, reads
 from app.rules import CALENDAR_SUBSCRIPTIONS, AccessRequestState, ContactType, Role
 from app.schema.enums import Code as UserErrorCode
+from app.site_rules import TEMPLATE_SLOTS
 
 Case = tuple[sa.ColumnElement[bool], Any]
 
@@ -51,19 +53,21 @@ def may(action: Action, *obstacles: Obstacle) -> Chosen:
     return Chosen(cases, _refused(Code.FORBIDDEN, who_may(action)))
 
 
-def _permission(action: Action, description: str, *obstacles: Obstacle) -> Any:
+def permission(action: Action, description: str, *obstacles: Obstacle) -> Any:
+    """The field of a type that says whether the caller may."""
     return reads(may(action, *obstacles), description, action)
 
 
-def _obstacle(code: Code, when: Callable[[Any], sa.ColumnElement[bool]], **parameters: Any) -> Obstacle:
+def obstacle(code: Code, when: Callable[[Any], sa.ColumnElement[bool]], **parameters: Any) -> Obstacle:
+    """A state that is told by the sentence of its code."""
     return Obstacle(code, words(code.value, **parameters), when)
 
 
-DECIDED = _obstacle(
+DECIDED = obstacle(
     Code.ALREADY_DECIDED,
     lambda _: AccessRequest.state.in_([AccessRequestState.GRANTED, AccessRequestState.DENIED]),
 )
-CLOSED = _obstacle(Code.REQUEST_CLOSED, lambda _: AccessRequest.current_state != AccessRequestState.PENDING)
+CLOSED = obstacle(Code.REQUEST_CLOSED, lambda _: AccessRequest.current_state != AccessRequestState.PENDING)
 FROM_PRIMARY_CONTACT = Obstacle(
     Code.FORBIDDEN,
     words(NOT_PRIMARY.denial),
@@ -77,11 +81,11 @@ FROM_PRIMARY_CONTACT = Obstacle(
         .correlate(AccessRequest)
     ),
 )
-PRIMARY_CONTACT_RECORD = _obstacle(
+PRIMARY_CONTACT_RECORD = obstacle(
     Code.PRIMARY_CONTACT_TYPE_REQUIRED,
     lambda _: sa.literal(ContactType.PRIMARY, Contact.types.type.item_type) == sa.any_(Contact.types),
 )
-PENDING_REQUEST = _obstacle(
+PENDING_REQUEST = obstacle(
     Code.PENDING_REQUEST_EXISTS,
     lambda caller: (
         sa.exists()
@@ -93,7 +97,7 @@ PENDING_REQUEST = _obstacle(
         .correlate(Site)
     ),
 )
-NO_FREE_SLOT = _obstacle(
+NO_FREE_SLOT = obstacle(
     Code.CALENDAR_SUBSCRIPTION_LIMIT,
     lambda caller: (
         sa.select(sa.func.count())
@@ -103,6 +107,17 @@ NO_FREE_SLOT = _obstacle(
         >= CALENDAR_SUBSCRIPTIONS
     ),
     limit=CALENDAR_SUBSCRIPTIONS,
+)
+NO_TEMPLATE_SLOT = obstacle(
+    Code.TEMPLATE_LIMIT,
+    lambda _: (
+        sa.select(sa.func.count())
+        .where(PrivilegeTemplate.site_id == Site.id)
+        .correlate(Site)
+        .scalar_subquery()
+        >= TEMPLATE_SLOTS
+    ),
+    limit=TEMPLATE_SLOTS,
 )
 
 
@@ -131,56 +146,78 @@ class Permission:
 class SitePermissions:
     """What the caller may do at a site."""
 
-    see_users: Permission = _permission(
+    see_users: Permission = permission(
         Action.SEE_USERS, "See all users with their privileges, and all access requests."
     )
-    add_user: Permission = _permission(Action.ADD_USER, "Add a user, by addUser.")
-    see_contact_details: Permission = _permission(
+    add_user: Permission = permission(Action.ADD_USER, "Add users, by addUser or addUsers.")
+    manage_access: Permission = permission(
+        Action.MANAGE_ACCESS,
+        "Treat many memberships or access requests in one act, by updateMemberships, grantAccessRequests and so on.",
+    )
+    update_site_rules: Permission = permission(
+        Action.UPDATE_SITE_RULES, "Change the rules of the site, by updateSiteRules."
+    )
+    block_requesters: Permission = permission(
+        Action.MANAGE_BLOCKED_REQUESTERS,
+        "Block requesters and let them in again, by blockRequester and unblockRequester.",
+    )
+    create_privilege_template: Permission = permission(
+        Action.MANAGE_PRIVILEGE_TEMPLATES,
+        "Create a privilege template, by createPrivilegeTemplate.",
+        NO_TEMPLATE_SLOT,
+    )
+    see_contact_details: Permission = permission(
         Action.SEE_CONTACT_DETAILS, "See telephone and postal address of the contacts."
     )
-    change_contacts: Permission = _permission(
+    change_contacts: Permission = permission(
         Action.CHANGE_CONTACTS, "Write, save and delete contacts, by createContact, updateContacts and so on."
     )
-    confirm_contact_review: Permission = _permission(
+    confirm_contact_review: Permission = permission(
         Action.CHANGE_CONTACTS, "Confirm the monthly review of the contacts, by confirmContactReview."
     )
-    subscribe_to_calendar: Permission = _permission(
+    subscribe_to_calendar: Permission = permission(
         Action.SUBSCRIBE_TO_CALENDAR,
         "Have the reminder of the review in a calendar, by createCalendarSubscription.",
         NO_FREE_SLOT,
     )
-    request_higher_level: Permission = _permission(
+    request_higher_level: Permission = permission(
         Action.REQUEST_HIGHER_LEVEL, "Ask for a higher level.", PENDING_REQUEST
     )
-    nominate_primary_contact: Permission = _permission(
+    nominate_primary_contact: Permission = permission(
         Action.NOMINATE_PRIMARY_CONTACT, "Nominate a new primary contact."
     )
-    leave_site: Permission = _permission(Action.LEAVE_SITE, "Leave the site, by leaveSite.")
+    leave_site: Permission = permission(Action.LEAVE_SITE, "Leave the site, by leaveSite.")
 
 
 @strawberry.type(description="What the caller may do with a membership, and if not, why.")
 class MembershipPermissions:
     """What the caller may do with a membership."""
 
-    update: Permission = _permission(Action.UPDATE_MEMBERSHIP, "Change role and levels, by updateMembership.")
-    remove: Permission = _permission(Action.REMOVE_MEMBERSHIP, "Take the access away, by removeMembership.")
+    update: Permission = permission(
+        Action.UPDATE_MEMBERSHIP,
+        "Change role and levels, by updateMembership or updateMemberships.",
+    )
+    remove: Permission = permission(
+        Action.REMOVE_MEMBERSHIP,
+        "Take the access away, by removeMembership or removeMemberships.",
+    )
 
 
 @strawberry.type(description="What the caller may do with an access request, and if not, why.")
 class AccessRequestPermissions:
     """What the caller may do with a request."""
 
-    grant: Permission = _permission(
+    grant: Permission = permission(
         Action.DECIDE_ACCESS_REQUEST,
-        "Grant it, by grantAccessRequest.",
+        "Grant it, by grantAccessRequest or grantAccessRequests.",
         DECIDED,
         CLOSED,
         FROM_PRIMARY_CONTACT,
     )
-    deny: Permission = _permission(
-        Action.DECIDE_ACCESS_REQUEST, "Deny it, by denyAccessRequest.", DECIDED, CLOSED
+    deny: Permission = permission(
+        Action.DECIDE_ACCESS_REQUEST, "Deny it, by denyAccessRequest or denyAccessRequests.", DECIDED, CLOSED
     )
-    withdraw: Permission = _permission(
+    withdraw: Permission = permission(
         Action.WITHDRAW_ACCESS_REQUEST, "Take it back, by withdrawAccessRequest.", DECIDED, CLOSED
     )
 
@@ -189,7 +226,7 @@ class AccessRequestPermissions:
 class ContactPermissions:
     """What the caller may do with a contact."""
 
-    update: Permission = _permission(Action.CHANGE_CONTACTS, "Save it, by updateContact or updateContacts.")
-    delete: Permission = _permission(
+    update: Permission = permission(Action.CHANGE_CONTACTS, "Save it, by updateContact or updateContacts.")
+    delete: Permission = permission(
         Action.CHANGE_CONTACTS, "Delete it, by deleteContact.", PRIMARY_CONTACT_RECORD
     )

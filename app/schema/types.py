@@ -36,14 +36,18 @@ from app.schema.enums import AccessRequestState, DenialReason, Role
 from app.schema.history import ANYWHERE, IN_A_SITE, HistoryEvent, history_of
 from app.schema.lists import VERSION, Connection, Node, opaque_id
 from app.schema.messages import MESSAGES, Message
+from app.schema.namings import WAITING, Naming
 from app.schema.permissions import (
     AccessRequestPermissions,
     MembershipPermissions,
     SitePermissions,
 )
+from app.schema.privilege_templates import TEMPLATES, PrivilegeTemplate
 from app.schema.privileges import PrivilegeSet, RequestedPrivileges
 from app.schema.recommendations import RECOMMENDATIONS, Recommendation
+from app.schema.site_rules import BLOCKED, BlockedRequester, SiteRules
 from app.schema.users import User
+from app.site_rules import TEMPLATE_SLOTS
 from app.webhook_rules import WEBHOOK_SLOTS
 
 if TYPE_CHECKING:
@@ -347,6 +351,23 @@ class Site(Node):
         last: Last = None,
         before: Before = None,
     ) -> Connection[HistoryEvent]: ...
+
+    rules: SiteRules = reads(
+        Group(), "What the site asks of its deciders beyond what is asked of all.", Action.SEE_SITE
+    )
+    privilege_templates: list[PrivilegeTemplate] = reads(
+        TEMPLATES, f"The privilege templates of the site by name; at most {TEMPLATE_SLOTS}.", Action.SEE_USERS
+    )
+
+    @reads(WAITING, "The namings of secondary contacts that wait for a second person.", Action.SEE_USERS)
+    def pending_namings(
+        self, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Naming]: ...
+
+    @reads(BLOCKED, "The people whose requests do not reach the site.", Action.MANAGE_BLOCKED_REQUESTERS)
+    def blocked_requesters(
+        self, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[BlockedRequester]: ...
 
     webhooks: list[Annotated["Webhook", strawberry.lazy("app.schema.webhooks")]] = reads(
         Relation(
