@@ -4,17 +4,24 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from graphql import GraphQLField, GraphQLInterfaceType, get_named_type, is_leaf_type, is_required_argument
+from graphql import (
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLUnionType,
+    get_named_type,
+    is_leaf_type,
+    is_required_argument,
+)
 
 from app.rules import ContactType
 from app.schema.schema import build_schema
 from tests.test_ids import ALL, PERSON, ids_of
-from tests.world import CONTACT, Person, Place, World
+from tests.world import CONTACT, UPDATE, Person, Place, World
 
 SCHEMA = build_schema()
 assert SCHEMA.mutation_type is not None
 MUTATIONS = list(SCHEMA.mutation_type.fields)
-ID = re.compile(r"([a-z_]+)_[0-9a-f]{32}")
+ID = re.compile(r"([a-z_]+)_[0-9a-f]{32,64}")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(\+00:00|Z)")
 SECRETS = {"secret", "url"}
 """What is made anew every time; the address of a webhook stays what it is."""
@@ -54,13 +61,21 @@ async def valid(world: World, place: Place, mutation: str) -> tuple[Person, Inpu
             return place.primary, {field: place.id, "items": items}
         case "updateWebhook":
             rest = {"description": "New"}
+        case "updateSiteRules":
+            rest = {"secondPersonConfirms": True, "pendingRequestDays": 7}
+        case "updatePrivilegeTemplate":
+            rest = {"name": "New"}
+        case "confirmNaming":
+            ids = await ids_of(world, place)
+            return (await world.secondary(place, manage_access=UPDATE))[0], {field: ids[field]}
     return place.primary, {field: (await ids_of(world, place))[field], **rest}
 
 
 def everything(mutation: str) -> str:
-    """All of the payload but its errors, as deep as a page goes."""
+    """All of the payload but its errors, as deep as a page goes; of a hundred results, not quite as deep."""
     payload: Any = SCHEMA.type_map[f"{mutation[0].upper()}{mutation[1:]}Payload"]
-    return " ".join(_fields({name: one for name, one in payload.fields.items() if name != "errors"}, 4))
+    depth = 3 if "results" in payload.fields else 4
+    return " ".join(_fields({name: one for name, one in payload.fields.items() if name != "errors"}, depth))
 
 
 def _fields(fields: dict[str, GraphQLField], depth: int) -> Iterator[str]:
@@ -71,7 +86,10 @@ def _fields(fields: dict[str, GraphQLField], depth: int) -> Iterator[str]:
         if is_leaf_type(below):
             yield name
         elif isinstance(below, GraphQLInterfaceType):
-            yield f"{name} {{ __typename code path message }}"
+            leaves = [leaf for leaf, one in below.fields.items() if is_leaf_type(get_named_type(one.type))]
+            yield f"{name} {{ __typename {' '.join(leaves)} }}"
+        elif isinstance(below, GraphQLUnionType):
+            yield f"{name} {{ __typename }}"
         elif depth and name not in UNCOMPARED:
             inner = " ".join(_fields(below.fields, depth - 1))  # type: ignore[union-attr]
             first = "(first: 5)" if "first" in field.args else ""
