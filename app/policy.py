@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.actor import Actor, Standing
 from app.db.models import AccessRequest, Base, Contact, Membership, Site, User
+from app.db.nominations import Nomination
 from app.db.preferences import CalendarSubscription
 from app.errors import message
 from app.rules import Level, Role, UpdateLevel
@@ -38,8 +39,11 @@ class Action(Enum):
     REQUEST_ACCESS = auto()
     WITHDRAW_ACCESS_REQUEST = auto()
     REQUEST_HIGHER_LEVEL = auto()
+    REQUEST_EXTENSION = auto()
     LEAVE_SITE = auto()
     NOMINATE_PRIMARY_CONTACT = auto()
+    SEE_NOMINATION = auto()
+    ANSWER_NOMINATION = auto()
     MANAGE_API_TOKENS = auto()
     SEE_E_NOTIFICATIONS = auto()
     UPDATE_E_NOTIFICATIONS = auto()
@@ -135,8 +139,12 @@ RULES: dict[Action, tuple[Line, ...]] = {
     Action.REQUEST_ACCESS: ((STRANGER,),),
     Action.WITHDRAW_ACCESS_REQUEST: ((OWN,),),
     Action.REQUEST_HIGHER_LEVEL: ((SECONDARY,), (USER,)),
+    # Also when the access has ended: it is then that one needs it most.
+    Action.REQUEST_EXTENSION: ((OWN, NOT_PRIMARY),),
     Action.LEAVE_SITE: ((SECONDARY,), (USER,)),
     Action.NOMINATE_PRIMARY_CONTACT: ((PRIMARY,),),
+    Action.SEE_NOMINATION: ((PRIMARY,), (ACCESS_VIEWER,), (OWN,)),
+    Action.ANSWER_NOMINATION: ((OWN, ACTIVE),),
     Action.MANAGE_API_TOKENS: ((PRIMARY,), (ACCESS_MANAGER,)),
     Action.SEE_E_NOTIFICATIONS: ((OWN,),),
     Action.UPDATE_E_NOTIFICATIONS: ((OWN,),),
@@ -151,6 +159,7 @@ SEEING: dict[type[Base], Action] = {
     Membership: Action.SEE_MEMBERSHIP,
     AccessRequest: Action.SEE_ACCESS_REQUEST,
     CalendarSubscription: Action.SEE_CALENDAR_SUBSCRIPTION,
+    Nomination: Action.SEE_NOMINATION,
 }
 """The action that seeing a row of a table is. What one may not see does not exist."""
 

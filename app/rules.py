@@ -18,6 +18,10 @@ NUMBER_LENGTH = 30
 JUSTIFICATION_LENGTH = 2000
 BATCH_LIMIT = 100
 """How many things one input may name."""
+NOMINATION_DAYS = 14
+"""How long a nominee has to answer."""
+ACCESS_YEARS = 10
+"""How far ahead access can end."""
 CALENDAR_SUBSCRIPTIONS = 20
 """How many calendar subscriptions a person may have at once."""
 
@@ -91,6 +95,24 @@ class AccessRequestState(Enum):
     EXPIRED = "EXPIRED"
 
 
+class AccessRequestKind(Enum):
+    """What an access request asks for."""
+
+    ACCESS = "ACCESS"
+    EXTENSION = "EXTENSION"
+    HIGHER_LEVEL = "HIGHER_LEVEL"
+
+
+class NominationState(Enum):
+    """Where a nomination stands."""
+
+    PENDING = "PENDING"
+    ACCEPTED = "ACCEPTED"
+    DECLINED = "DECLINED"
+    CANCELLED = "CANCELLED"
+    EXPIRED = "EXPIRED"
+
+
 class DenialReason(Enum):
     """Why access was denied."""
 
@@ -132,6 +154,12 @@ class Event(Enum):
     E_NOTIFICATIONS_UPDATED = "E_NOTIFICATIONS_UPDATED"
     CALENDAR_SUBSCRIBED = "CALENDAR_SUBSCRIBED"
     CALENDAR_REVOKED = "CALENDAR_REVOKED"
+    PRIMARY_CONTACT_NOMINATED = "PRIMARY_CONTACT_NOMINATED"
+    NOMINATION_ACCEPTED = "NOMINATION_ACCEPTED"
+    NOMINATION_DECLINED = "NOMINATION_DECLINED"
+    NOMINATION_CANCELLED = "NOMINATION_CANCELLED"
+    NOMINATION_EXPIRED = "NOMINATION_EXPIRED"
+    PRIMARY_CONTACT_HANDED_OVER = "PRIMARY_CONTACT_HANDED_OVER"
 
 
 class Topic(Enum):

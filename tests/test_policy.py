@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.actor import ANONYMOUS, Actor, Standing
 from app.context import Context
 from app.db.models import AccessRequest, Contact, Membership, Site, User
+from app.db.nominations import Nomination
 from app.db.preferences import CalendarSubscription
 from app.errors import RequestError, UserError
 from app.identity import standings_of
@@ -39,8 +40,11 @@ REMOVE_MEMBERSHIP        | manage_access   | users   | none | none | users  | no
 REQUEST_ACCESS           | -               | none    | none | none | none   | none | all
 WITHDRAW_ACCESS_REQUEST  | -               | own     | own  | own  | own    | own  | own
 REQUEST_HIGHER_LEVEL     | -               | none    | all  | all  | all    | all  | none
+REQUEST_EXTENSION        | -               | none    | own  | own  | own    | own  | own
 LEAVE_SITE               | -               | none    | all  | all  | all    | all  | none
 NOMINATE_PRIMARY_CONTACT | -               | all     | none | none | none   | none | none
+SEE_NOMINATION           | manage_access   | all     | own  | all  | all    | own  | own
+ANSWER_NOMINATION        | -               | own     | own  | own  | own    | own  | none
 MANAGE_API_TOKENS        | manage_access   | all     | none | none | all    | none | none
 SEE_E_NOTIFICATIONS          | -           | own     | own  | own  | own    | own  | own
 UPDATE_E_NOTIFICATIONS       | -           | own     | own  | own  | own    | own  | own
@@ -144,8 +148,10 @@ OF_THE_SITE = {
 MODELS: Mapping[type[Any], set[Action]] = {
     Site: OF_THE_SITE,
     Contact: OF_THE_SITE,
-    AccessRequest: set(Action) - {Action.UPDATE_MEMBERSHIP, Action.REMOVE_MEMBERSHIP},
+    AccessRequest: set(Action)
+    - {Action.UPDATE_MEMBERSHIP, Action.REMOVE_MEMBERSHIP, Action.REQUEST_EXTENSION},
     Membership: set(Action),
+    Nomination: {Action.SEE_NOMINATION, Action.ANSWER_NOMINATION, Action.NOMINATE_PRIMARY_CONTACT},
     User: {Action.SEE_E_NOTIFICATIONS, Action.UPDATE_E_NOTIFICATIONS},
     CalendarSubscription: {
         Action.SUBSCRIBE_TO_CALENDAR,
@@ -174,7 +180,8 @@ async def landscape(world: World) -> Landscape:
     for index, (place, next_place) in enumerate(zip(places, [*places[1:], places[0]], strict=True)):
         for manage_access, contact_updates in levels[index::3]:
             await world.secondary(place, manage_access=manage_access, contact_updates=contact_updates)
-        user, _ = await world.member(place)
+        user, user_id = await world.member(place)
+        await world.nomination(place, user_id)
         gone, _ = await world.member(
             place, Role.SECONDARY_CONTACT, ends_at=ended, manage_access=UpdateLevel.UPDATE
         )
@@ -204,7 +211,7 @@ async def survey(world: World, site_ids: list[UUID]) -> Landscape:
     """All rows of these sites and of their people, and all people as actors."""
     rows: dict[type[Any], list[Any]] = {
         model: await world.rows(model, model.site_id.in_(site_ids))
-        for model in (Site, Membership, Contact, CalendarSubscription)
+        for model in (Site, Membership, Contact, CalendarSubscription, Nomination)
     }
     people = {row.user_id for row in rows[Membership]}
     here = AccessRequest.site_id.in_(site_ids)

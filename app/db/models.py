@@ -17,6 +17,7 @@ from uuid_utils.compat import uuid7
 
 from app import rules, texts
 from app.rules import (
+    AccessRequestKind,
     AccessRequestState,
     ContactType,
     DenialReason,
@@ -34,6 +35,7 @@ def _enum(kind: type[Any]) -> sa.Enum:
 
 
 STORED_ENUMS = (
+    AccessRequestKind,
     AccessRequestState,
     ContactType,
     DenialReason,
@@ -256,7 +258,7 @@ class Contact(Base):
 
 
 class AccessRequest(Base):
-    """A user asks for access to a site, by number.
+    """A user asks for access to a site, by number; a member asks for a later end or for more.
 
     A request for a number that no site has is kept just the same, without a site: so the answer does not
     tell whether the site exists. A closed request is frozen by a trigger.
@@ -267,6 +269,7 @@ class AccessRequest(Base):
     site_id: Mapped[UUID | None]
     site_number: Mapped[str]
     requester_id: Mapped[UUID] = mapped_column(sa.ForeignKey("user.id"))
+    kind: Mapped[AccessRequestKind] = mapped_column(default=AccessRequestKind.ACCESS, server_default="ACCESS")
     state: Mapped[AccessRequestState] = mapped_column(default=AccessRequestState.PENDING)
     justification: Mapped[str | None]
     purchase_and_download: Mapped[PurchaseAndDownloadLevel | None]
@@ -276,6 +279,8 @@ class AccessRequest(Base):
     manage_access: Mapped[UpdateLevel | None]
     contact_updates: Mapped[UpdateLevel | None]
     account_documents: Mapped[ViewLevel | None]
+    requested_role: Mapped[Role | None]
+    requested_ends_at: Mapped[datetime | None]
     approver_justification: Mapped[str | None]
     granted_role: Mapped[Role | None]
     denial_reason: Mapped[DenialReason | None]
@@ -319,6 +324,14 @@ class AccessRequest(Base):
         sa.CheckConstraint("granted_role <> 'PRIMARY_CONTACT'", name="never_grants_the_primary_contact"),
         sa.CheckConstraint(
             "state IN ('PENDING', 'WITHDRAWN') OR site_id IS NOT NULL", name="decision_has_a_site"
+        ),
+        sa.CheckConstraint("kind = 'ACCESS' OR site_id IS NOT NULL", name="request_of_a_member_has_a_site"),
+        sa.CheckConstraint(
+            "(kind = 'EXTENSION') = (requested_ends_at IS NOT NULL)", name="extension_has_an_end"
+        ),
+        sa.CheckConstraint(
+            "requested_role IS NULL OR (kind = 'HIGHER_LEVEL' AND requested_role = 'SECONDARY_CONTACT')",
+            name="requested_role_is_higher",
         ),
     )
 

@@ -1,19 +1,20 @@
 """Writes on access requests: request, withdraw, grant, deny."""
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
+from app.access_rules import check_end, higher
 from app.context import Transaction
 from app.db.locks import relying_on_absence
-from app.db.models import AccessRequest, Site, User
-from app.errors import Code, UserError, refuse
-from app.history import values_of
+from app.db.models import AccessRequest, Membership, Site, User
+from app.errors import Code, Fault, UserError, refuse
 from app.policy import Action
-from app.resolvers.closing import close_as_denied, close_as_granted, close_as_withdrawn, pending_request
-from app.resolvers.giving import give
-from app.rules import NUMBER_LENGTH, AccessRequestState, Event, check_levels, check_role
+from app.resolvers.asking import ask, expiry, wished_levels
+from app.resolvers.closing import close_as_denied, close_as_granted, close_as_withdrawn
+from app.resolvers.giving import Access, give, membership_of, raise_
+from app.rules import NUMBER_LENGTH, AccessRequestKind, AccessRequestState, Role, check_levels, check_role
 from app.schema.inputs import (
     DenyAccessRequestInput,
     GrantAccessRequestInput,
@@ -40,23 +41,13 @@ async def request(tx: Transaction, input: RequestAccessInput) -> dict[str, Any]:
         site_number=number,
         requester_id=tx.actor.user_id,
         justification=tidy(input.justification),
-        expires_at=_expiry(site),
+        expires_at=expiry(site) if site else None,
         **levels(input.privileges),
     )
     if site and site.id in tx.actor.standings:
         raise refuse(Code.ALREADY_MEMBER, "siteNumber")
     tx.require(Action.REQUEST_ACCESS, asked, "siteNumber")
-    if await pending_request(tx, number, asked.requester_id):
-        raise refuse(Code.PENDING_REQUEST_EXISTS, "siteNumber")
-    tx.session.add(asked)
-    await tx.session.flush()
-    tx.record(
-        Event.ACCESS_REQUESTED,
-        asked,
-        name=tx.actor.name,
-        after=values_of(asked),
-        justification=asked.justification,
-    )
+    await ask(tx, asked, "siteNumber")
     return {"access_request_id": asked.id}
 
 
@@ -68,11 +59,6 @@ async def _site_with(tx: Transaction, number: str) -> Site | None:
         await relying_on_absence(tx.session)
         site = await tx.session.scalar(statement)
     return site
-
-
-def _expiry(site: Site | None) -> datetime | None:
-    days = site.pending_request_days if site else None
-    return datetime.now(UTC) + timedelta(days=days) if days else None
 
 
 async def withdraw(tx: Transaction, input: WithdrawAccessRequestInput) -> dict[str, Any]:
@@ -91,20 +77,56 @@ async def grant(tx: Transaction, input: GrantAccessRequestInput) -> dict[str, An
         AccessRequest, input.access_request_id, Action.DECIDE_ACCESS_REQUEST, "accessRequestId"
     )
     _check_pending(asked)
-    given = levels(input.privileges)
+    assert asked.site_id is not None, "who sees a request as a decider sees it at a site"
+    membership = await membership_of(tx, asked.site_id, asked.requester_id)
+    requester = await tx.session.get_one(User, asked.requester_id)
+    if asked.kind is AccessRequestKind.ACCESS:
+        access = _given(asked, input)
+        membership = await give(tx, asked.site_id, requester, access)
+    elif membership is None:
+        raise refuse(Code.MEMBERSHIP_ENDED, "accessRequestId")
+    else:
+        tx.require(Action.UPDATE_MEMBERSHIP, membership, "accessRequestId")
+        access = _raising(asked, input, membership)
+        await raise_(tx, membership, requester, access)
+    close_as_granted(tx, asked, requester, access.role, tidy(input.justification))
+    return {"access_request_id": asked.id, "membership_id": membership.id, "site_id": asked.site_id}
+
+
+def _given(asked: AccessRequest, input: GrantAccessRequestInput) -> Access:
+    """What the approver gives to somebody who asked for access."""
+    role, ends_at = input.role or Role.USER, input.ends_at.value if input.ends_at else None
+    faults = [*check_end(ends_at, "endsAt")]
+    if input.role is None:
+        faults.append(Fault(code=Code.REQUIRED, path=("role",)))
+    return _checked(asked, input, Access(role, levels(input.privileges), ends_at), faults)
+
+
+def _raising(asked: AccessRequest, input: GrantAccessRequestInput, membership: Membership) -> Access:
+    """What the approver gives to a member; where they say nothing, what the member asked for."""
+    said = input.role is not None or input.privileges is not None
+    role = (input.role if said else asked.requested_role) or Role.USER
+    given = levels(input.privileges) if said else wished_levels(asked)
+    ends_at = input.ends_at.value if input.ends_at else asked.requested_ends_at or membership.ends_at
+    faults = [*check_end(ends_at, "endsAt")] if ends_at != membership.ends_at else []
+    if ends_at == membership.ends_at and not membership.active:
+        faults.append(Fault(code=Code.MEMBERSHIP_ENDED, path=("accessRequestId",)))
+    return _checked(asked, input, Access(higher(role, membership.role), given, ends_at), faults)
+
+
+def _checked(
+    asked: AccessRequest, input: GrantAccessRequestInput, access: Access, faults: list[Fault]
+) -> Access:
+    """What is given, with why. Raises every fault in it."""
     faults = [
-        *check_role(input.role),
-        *check_levels(input.role, given),
+        *faults,
+        *check_role(input.role or Role.USER),
+        *check_levels(access.role, access.levels),
         *check_optional_justification(input.justification, "justification"),
     ]
-    if faults or asked.site_id is None:
+    if faults:
         raise UserError(*faults)
-    justification = tidy(input.justification)
-    requester = await tx.session.get_one(User, asked.requester_id)
-    why = justification or asked.justification
-    membership = await give(tx, asked.site_id, requester, input.role, given, why)
-    close_as_granted(tx, asked, requester, input.role, justification)
-    return {"access_request_id": asked.id, "membership_id": membership.id, "site_id": asked.site_id}
+    return replace(access, justification=tidy(input.justification) or asked.justification)
 
 
 async def deny(tx: Transaction, input: DenyAccessRequestInput) -> dict[str, Any]:

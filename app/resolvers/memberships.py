@@ -4,16 +4,20 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app.access_rules import check_end
 from app.contact_rules import check_person
 from app.context import Transaction
-from app.db.models import Membership, Site, User
+from app.db.models import AccessRequest, Membership, Site, User
 from app.errors import Code, Fault, UserError, refuse
 from app.history import values_of
 from app.identity import person_with
 from app.policy import Action
-from app.resolvers.closing import close_as_granted, pending_request
-from app.resolvers.giving import active_membership, assign, give, levels_of, record_change
+from app.resolvers.closing import close_as_denied, close_as_granted, close_as_withdrawn, pending_request
+from app.resolvers.giving import Access, assign, give, levels_of, membership_of, record_change
+from app.resolvers.handing_over import cancel_nomination_of, cancel_unless_lasting
 from app.rules import (
+    AccessRequestKind,
+    DenialReason,
     Event,
     check_levels,
     check_role,
@@ -35,15 +39,18 @@ async def add(tx: Transaction, input: AddUserInput) -> dict[str, Any]:
     faults += check_justification(input.justification, "justification")
     faults += check_role(input.role)
     faults += check_levels(input.role, levels(input.privileges))
+    faults += check_end(input.ends_at, "endsAt")
     if not input.confirmed:
         faults.append(Fault(code=Code.CONFIRMATION_REQUIRED, path=("confirmed",)))
     if faults:
         raise UserError(*faults)
     user = await _person(tx, input.ibm_id.strip(), email)
-    if await active_membership(tx, site.id, user.id):
+    membership = await membership_of(tx, site.id, user.id)
+    if membership and membership.active:
         raise refuse(Code.ALREADY_MEMBER, "ibmId")
     justification = tidy(input.justification)
-    membership = await give(tx, site.id, user, input.role, levels(input.privileges), justification)
+    access = Access(input.role, levels(input.privileges), input.ends_at, justification)
+    membership = await give(tx, site.id, user, access)
     request = await pending_request(tx, site.number, user.id)
     if request is not None:
         # It may have been made before the site was, and so be without one.
@@ -66,13 +73,15 @@ async def _person(tx: Transaction, ibm_id: str, email: str) -> User:
 
 
 async def update(tx: Transaction, input: UpdateMembershipInput) -> dict[str, Any]:
-    """Change role and levels; what is left out stays as it is."""
+    """Change role, levels and end; what is left out stays as it is. An ended membership can be given a new end."""
     membership = await tx.fetch(Membership, input.membership_id, Action.UPDATE_MEMBERSHIP, "membershipId")
     role = input.role or membership.role
     wanted = levels_of(membership) | levels(input.privileges)
+    ends_at = input.ends_at.value if input.ends_at else membership.ends_at
     faults = [
         *check_role(role),
         *check_levels(role, wanted),
+        *(check_end(ends_at, "endsAt") if ends_at != membership.ends_at else ()),
         *check_optional_justification(input.justification, "justification"),
     ]
     if faults:
@@ -80,6 +89,8 @@ async def update(tx: Transaction, input: UpdateMembershipInput) -> dict[str, Any
     before = values_of(membership)
     justification = tidy(input.justification)
     membership.justification = justification or membership.justification
+    membership.ends_at = ends_at
+    await cancel_unless_lasting(tx, membership)
     await assign(tx, membership, role, wanted)
     name = await _name(tx, membership)
     record_change(tx, Event.MEMBERSHIP_UPDATED, membership, name, before, justification)
@@ -87,27 +98,42 @@ async def update(tx: Transaction, input: UpdateMembershipInput) -> dict[str, Any
 
 
 async def remove(tx: Transaction, input: RemoveMembershipInput) -> dict[str, Any]:
-    """Take a member's access away."""
+    """Take a member's access away; what they had asked for as a member is thereby denied."""
     membership = await tx.fetch(Membership, input.membership_id, Action.REMOVE_MEMBERSHIP, "membershipId")
     faults = list(check_optional_justification(input.reason, "reason"))
     if faults:
         raise UserError(*faults)
     await _delete(tx, membership, Event.MEMBERSHIP_REMOVED, tidy(input.reason))
+    request = await _request_of_member(tx, membership)
+    if request is not None:
+        requester = await tx.session.get_one(User, membership.user_id)
+        close_as_denied(tx, request, requester, DenialReason.ACCESS_NOT_NECESSARY)
     return {"removed": membership.id, "site_id": membership.site_id}
 
 
 async def leave(tx: Transaction, input: LeaveSiteInput) -> dict[str, Any]:
-    """Give up one's own access."""
+    """Give up one's own access, and what one had asked for as a member."""
     site = await tx.fetch(Site, input.site_id, Action.LEAVE_SITE, "siteId")
     statement = sa.select(Membership).where(
         Membership.site_id == site.id, Membership.user_id == tx.actor.user_id
     )
     membership = (await tx.session.scalars(statement)).one()
     await _delete(tx, membership, Event.SITE_LEFT, None)
+    request = await _request_of_member(tx, membership)
+    if request is not None:
+        close_as_withdrawn(tx, request)
     return {"removed": membership.id}
 
 
+async def _request_of_member(tx: Transaction, membership: Membership) -> AccessRequest | None:
+    """What waits for a decision and makes sense for a member only."""
+    site = await tx.session.get_one(Site, membership.site_id)
+    request = await pending_request(tx, site.number, membership.user_id)
+    return request if request and request.kind is not AccessRequestKind.ACCESS else None
+
+
 async def _delete(tx: Transaction, membership: Membership, event: Event, reason: str | None) -> None:
+    await cancel_nomination_of(tx, membership)
     tx.record(
         event,
         membership,

@@ -10,10 +10,12 @@ import strawberry
 
 from app.errors import Code
 from app.rules import (
+    AccessRequestKind,
     AccessRequestState,
     ContactType,
     DenialReason,
     Language,
+    NominationState,
     OverviewLevel,
     PurchaseAndDownloadLevel,
     Role,
@@ -23,6 +25,7 @@ from app.rules import (
 )
 
 __all__ = [
+    "AccessRequestKind",
     "AccessRequestOrderField",
     "AccessRequestState",
     "Code",
@@ -30,6 +33,7 @@ __all__ = [
     "DenialReason",
     "Language",
     "MembershipOrderField",
+    "NominationState",
     "OrderDirection",
     "OverviewLevel",
     "PurchaseAndDownloadLevel",
@@ -120,6 +124,27 @@ _described(
         "DENIED": "Access was denied, with a reason.",
         "WITHDRAWN": "The requester took it back.",
         "EXPIRED": "Nobody decided within the days the site allows.",
+    },
+)
+_described(
+    AccessRequestKind,
+    "What an access request asks for.",
+    {
+        "ACCESS": "Somebody who has no access asks for it.",
+        "EXTENSION": "A member whose access ends, or has ended, asks for a later end.",
+        "HIGHER_LEVEL": "A member asks for higher levels, or to become a secondary contact.",
+    },
+)
+_described(
+    NominationState,
+    "Where a nomination stands. A closed nomination is never reopened.",
+    {
+        "PENDING": "Waits for the nominee's answer.",
+        "ACCEPTED": "The nominee accepted and became the primary contact.",
+        "DECLINED": "The nominee declined.",
+        "CANCELLED": "The primary contact took it back, or the nominee's access was taken away or given an end, or "
+        "the primary contact changed in another way.",
+        "EXPIRED": "The nominee did not answer in time.",
     },
 )
 _described(

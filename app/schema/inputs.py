@@ -1,10 +1,12 @@
 """The inputs of mutations, as plain values. A leaf: resolvers import it."""
 
+from datetime import datetime
 from typing import Any
 
 import strawberry
+from strawberry import Maybe
 
-from app.rules import PRIVILEGES, Level
+from app.rules import ACCESS_YEARS, PRIVILEGES, Level
 from app.schema.enums import ContactType, DenialReason, PurchaseAndDownloadLevel, Role, UpdateLevel, ViewLevel
 
 
@@ -80,9 +82,19 @@ class GrantAccessRequestInput:
     """Grants a request."""
 
     access_request_id: strawberry.ID = described("The pending request.")
-    role: Role = described("SECONDARY_CONTACT or USER.")
+    role: Role | None = described(
+        "SECONDARY_CONTACT or USER. Required for the kind ACCESS. A member who asked for an extension or for a higher "
+        "level never loses their role, and gets the role they asked for when neither role nor privileges are given.",
+        default=None,
+    )
     privileges: PrivilegesInput | None = described(
-        "The levels the new member gets; the rest is NONE.", default=None
+        "The levels the new member gets; the rest is NONE. A member never loses levels, and gets those they asked for "
+        "when neither role nor privileges are given.",
+        default=None,
+    )
+    ends_at: Maybe[datetime | None] = described(
+        "When access ends; null for no end. When left out, there is none for a new member, the one asked for in an "
+        "extension, and otherwise the one there was. A member's access never ends earlier by this."
     )
     justification: str | None = described(
         "Why access is given, where the requester gave no reason or the approver has more to say; both are kept. "
@@ -112,6 +124,9 @@ class AddUserInput:
     privileges: PrivilegesInput | None = described(
         "The levels the new member gets; the rest is NONE.", default=None
     )
+    ends_at: datetime | None = described(
+        f"When access ends, at most {ACCESS_YEARS} years ahead; left out or null for no end.", default=None
+    )
 
 
 @strawberry.input(description="Looks a person up before they are added.")
@@ -134,6 +149,10 @@ class UpdateMembershipInput:
     )
     privileges: PrivilegesInput | None = described(
         "The levels to change; the rest stays as it is.", default=None
+    )
+    ends_at: Maybe[datetime | None] = described(
+        f"When access ends, at most {ACCESS_YEARS} years ahead; null for no end; stays as it is when left out. An "
+        "ended membership goes on when it is given a new end, or none."
     )
     justification: str | None = described(
         "Why; replaces the one that is kept. Up to 2,000 characters.", default=None

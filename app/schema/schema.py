@@ -1,6 +1,6 @@
 """The schema, put together: Strawberry's definition, with the declared fields read by the read engine."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import strawberry
@@ -23,22 +23,33 @@ from app.query.declare import tables_of
 from app.query.rows import TYPE
 from app.schema.calendar import CalendarSubscription
 from app.schema.mutation import Mutation
+from app.schema.nominations import Nomination
 from app.schema.payloads import ERROR_TYPES
 from app.schema.query import PUBLIC, Query
 from app.schema.types import AccessRequest, Contact, Membership, User
 
+
+def _moment(text: str) -> datetime:
+    """A moment as it is given. Raises ValueError when it has no offset: nobody knows when that is."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("A moment needs its offset from UTC, such as 2026-03-01T09:30:00Z.")
+    return moment.astimezone(UTC)
+
+
 DATE_TIME = strawberry.scalar(
     name="DateTime",
-    description="A moment after ISO 8601, in UTC, such as 2026-03-01T09:30:00+00:00.",
-    serialize=datetime.isoformat,
-    parse_value=datetime.fromisoformat,
+    description="A moment after ISO 8601, written in UTC with microseconds, such as 2026-03-01T09:30:00.000000+00:00, "
+    "and read with any offset.",
+    serialize=lambda moment: moment.isoformat(timespec="microseconds"),
+    parse_value=_moment,
     specified_by_url="https://scalars.graphql.org/andimarek/date-time",
 )
 
 
 def build_schema() -> GraphQLSchema:
     """The executable schema. Raises ValueError when a field reads rows of which no rule says who sees them."""
-    types = [User, Membership, Contact, AccessRequest, CalendarSubscription, *ERROR_TYPES]
+    types = [User, Membership, Contact, AccessRequest, Nomination, CalendarSubscription, *ERROR_TYPES]
     config = StrawberryConfig(scalar_map={datetime: DATE_TIME})
     schema: GraphQLSchema = strawberry.Schema(Query, Mutation, types=types, config=config)._schema
     for kind in schema.type_map.values():

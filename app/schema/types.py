@@ -1,12 +1,13 @@
 """The object types of the schema. Each says what it reads; nothing here runs a query."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import sqlalchemy as sa
 import strawberry
 
 from app.db import models as m
+from app.db import nominations as n
 from app.policy import Action, allowed
 from app.query.declare import Column, Group, Paged, Relation, reads
 from app.rules import SECONDARY_CONTACT_SEATS
@@ -24,10 +25,13 @@ from app.schema.arguments import (
     WhichMemberships,
     WithType,
 )
-from app.schema.enums import AccessRequestState, ContactType, DenialReason, Language, Role
+from app.schema.enums import AccessRequestKind, AccessRequestState, ContactType, DenialReason, Language, Role
 from app.schema.lists import Connection, Node
 from app.schema.preferences import ENotifications
-from app.schema.privileges import PrivilegeSet, RequestedPrivileges
+from app.schema.privileges import EffectivePrivilegeSet, PrivilegeSet, RequestedPrivileges
+
+if TYPE_CHECKING:
+    from app.schema.nominations import Nomination
 
 
 def _id(kind: str, column: Any) -> Any:
@@ -97,7 +101,12 @@ class Membership(Node):
 
     id: strawberry.ID = _id("membership", m.Membership.id)
     role: Role = reads(Column(m.Membership.role), "What the member is at the site.")
-    privileges: PrivilegeSet = reads(Group(), "What the member may use.")
+    privileges: PrivilegeSet = reads(
+        Group(), "What the member was given; it stays when access ends, and holds again when it goes on."
+    )
+    effective_privileges: EffectivePrivilegeSet = reads(
+        Group(), "What the member may use at this moment: NONE of everything once access has ended."
+    )
     justification: str | None = reads(Column(m.Membership.justification), "Why access was given.")
     ends_at: datetime | None = reads(Column(m.Membership.ends_at), "When access ends; null when it does not.")
     active: bool = reads(
@@ -113,21 +122,34 @@ class Membership(Node):
     )
 
 
-@strawberry.type(description="A user asks for access to a site. " + allowed(Action.SEE_ACCESS_REQUEST))
+@strawberry.type(
+    description="A user asks for access to a site, or a member for a later end or a higher level. "
+    + allowed(Action.SEE_ACCESS_REQUEST)
+)
 class AccessRequest(Node):
     """A request."""
 
     id: strawberry.ID = _id("access_request", m.AccessRequest.id)
+    kind: AccessRequestKind = reads(Column(m.AccessRequest.kind), "What is asked for.")
     site_number: str = reads(
         Column(m.AccessRequest.site_number), "The number of the site that was asked for."
     )
     state: AccessRequestState = reads(Column(m.AccessRequest.current_state), "Where the request stands.")
     justification: str | None = reads(Column(m.AccessRequest.justification), "The requester's reason.")
     requested_privileges: RequestedPrivileges = reads(Group(), "The levels the requester wishes for.")
+    requested_role: Role | None = reads(
+        Column(m.AccessRequest.requested_role), "The role a member wishes for; null when they named none."
+    )
+    requested_ends_at: datetime | None = reads(
+        Column(m.AccessRequest.requested_ends_at),
+        "Until when an extension is wished for; null for other kinds.",
+    )
     approver_justification: str | None = reads(
         Column(m.AccessRequest.approver_justification), "The approver's reason."
     )
-    granted_role: Role | None = reads(Column(m.AccessRequest.granted_role), "The role that was given.")
+    granted_role: Role | None = reads(
+        Column(m.AccessRequest.granted_role), "The role that was given, or that a member kept."
+    )
     denial_reason: DenialReason | None = reads(Column(m.AccessRequest.denial_reason), "Why it was denied.")
     created_at: datetime = reads(Column(m.AccessRequest.created_at), "When access was asked for.")
     closed_at: datetime | None = reads(
@@ -228,6 +250,11 @@ class Site(Node):
     viewer_membership: Membership | None = reads(
         Relation(m.Membership, on="site_id", local="id", where=filters.own_membership),
         "The caller's own membership of the site.",
+    )
+    nomination: Annotated["Nomination", strawberry.lazy("app.schema.nominations")] | None = reads(
+        Relation(n.Nomination, on="site_id", local="id", where=filters.pending_nominations),
+        "The pending nomination of a new primary contact; null when there is none.",
+        Action.SEE_NOMINATION,
     )
 
     @reads(

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+import app.db.nominations
 import app.db.preferences  # noqa: F401, the metadata has to know its tables
 from app.db.engine import async_url
 from app.db.models import Base
