@@ -225,10 +225,10 @@ class World:
         )
         return person, write_id("access_request", request_id)
 
-    async def nomination(self, place: Place, membership_id: str, **values: Any) -> str:
-        """A pending nomination of a member; its id in the schema."""
+    async def nomination(self, place: Place, nominee: str, **values: Any) -> str:
+        """A nomination of a membership, pending unless it has a `state`; its id in the schema."""
         nomination_id = uuid7()
-        _, key = parse_id(membership_id) or ("", None)
+        _, key = parse_id(nominee) or ("", None)
         (member,) = await self.rows(Membership, Membership.id == key)
         kept = {
             "membership_id": key,

@@ -93,8 +93,7 @@ class Mutation:
         return await write(info, access_requests.withdraw, input)
 
     @mutation(
-        "Grants a pending request: the requester becomes a member with this role and these levels. A member who asked "
-        "for more is raised, and never loses anything.",
+        "Grants a pending request: the requester becomes a member; one who is a member is raised, never lowered.",
         Action.DECIDE_ACCESS_REQUEST,
     )
     async def grant_access_request(
@@ -194,7 +193,7 @@ class Mutation:
         return await write(info, contacts.update, input)
 
     @mutation(
-        "Saves the whole form of contacts, or nothing; all faults of all contacts are reported together.",
+        "Saves the whole form of contacts, or nothing; all faults are reported together.",
         Action.CHANGE_CONTACTS,
     )
     async def update_contacts(
