@@ -25,8 +25,9 @@ class CancelNominationInput:
 
 @strawberry.input(
     description="Accepts to become the primary contact, with the highest level of everything and no end. The former "
-    "one keeps the highest levels, but for manage access and contact updates, which are NONE until somebody sets them. "
-    "The contact with the type PRIMARY is no role and stays as it is."
+    "one becomes a secondary contact, or a user when all four seats are taken, and keeps the highest levels, but for "
+    "manage access and contact updates, which are NONE until somebody sets them. The contact with the type PRIMARY is "
+    "no role and stays as it is."
 )
 class AcceptNominationInput:
     """Accepts a nomination."""

@@ -155,8 +155,7 @@ class Mutation:
         return await write(info, nominations.cancel, input)
 
     @mutation(
-        "Accepts a nomination: the caller becomes the primary contact, the former one a secondary contact, or a user "
-        "when all four seats are taken.",
+        "Accepts a nomination: the caller becomes the primary contact, the former one a secondary contact or user.",
         Action.ANSWER_NOMINATION,
     )
     async def accept_nomination(
