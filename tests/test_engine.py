@@ -29,7 +29,7 @@ from hypothesis_graphql import queries
 
 from app.config import Settings
 from app.query.run import Engine
-from app.rules import AccessRequestState, ContactType, DenialReason, ViewLevel
+from app.rules import AccessRequestState, ContactType, DenialReason, NominationState, ViewLevel
 from app.server import create_app
 from tests.test_reads import LIST, PAGE, busy_site, statements
 from tests.world import UPDATE, Person, Place, World, ago
@@ -41,6 +41,7 @@ ORDERS = [
     None,
     *({"field": field, "direction": way} for field in ("NAME", "ROLE") for way in ("ASC", "DESC")),
 ]
+OWN = "query($id: ID!) { site(id: $id) { viewerMembership { id } } }"
 Scene = tuple[Place, dict[str, Person]]
 
 
@@ -78,6 +79,15 @@ async def scene(world: World) -> Scene:
             "updateENotificationPreferences", email="é@example.com", topics=["NEW_VERSIONS"]
         )
     await world.calendar(place, place.primary)
+    membership_id = (await people["user"].ask(OWN, id=place.id))["site"]["viewerMembership"]["id"]
+    await world.nomination(place, membership_id, state=NominationState.DECLINED, closed_at=ago(days=2))
+    await world.nomination(place, membership_id, justification='"Ünïcode"')
+    await people["editor"].succeed(
+        "requestHigherLevel", siteId=place.id, justification="More", privileges={"reporting": "VIEW"}
+    )
+    await people["ended"].succeed(
+        "requestExtension", siteId=place.id, justification="More", endsAt="2030-01-01T00:00:00Z"
+    )
     other, _ = await busy_site(world)
     await world.secondary(other, person=people["user"], manage_access=UPDATE)
     return place, people
@@ -175,6 +185,8 @@ async def test_pages_and_cursors_are_the_same_both_ways(
     [
         {"roles": ["USER"]},
         {"roles": []},
+        {"active": True},
+        {"active": False, "privilegesAtLeast": {"reporting": "NONE"}},
         {"text": "user example"},
         {"text": ""},
         {"text": "%_\\"},
@@ -286,6 +298,7 @@ NODES = """query($ids: [ID!]!, $id: ID!) { one: node(id: $id) { __typename id } 
   ... on AccessRequest { requester { email } site { name } }
   ... on Contact { email details { phone } site { accessRequests { totalCount } } } ... on User { email eNotifications
   { email topics } }
+  ... on Nomination { state justification expiresAt nominee { email } nominatedBy { email } membership { role } }
   ... on CalendarSubscription { createdAt lastUsedAt site { contactReview { overdue lastDoneBy { email } } } } } }"""
 
 
@@ -300,8 +313,11 @@ async def test_things_are_found_by_id_the_same_both_ways(
     _, request_id = await world.request(place)
     contact_id = await world.contact(place, [ContactType.BILLING])
     _, calendar_id = await world.calendar(place, people[who], slot=2)
+    elsewhere = await world.site()
+    nomination_id = await world.nomination(elsewhere, (await world.member(elsewhere, person=people[who]))[1])
     ids = [
         calendar_id,
+        nomination_id,
         people["user"].id,
         contact_id,
         "nonsense",

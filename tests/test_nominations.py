@@ -31,7 +31,7 @@ KEPT = HIGHEST | {
 }
 ANSWERS = ["acceptNomination", "declineNomination"]
 CLOSED: list[dict[str, Any]] = [
-    {"state": state, "closed_at": ago(days=1), "membership_id": None}
+    {"state": state, "closed_at": ago(days=1)}
     for state in NominationState
     if state is not NominationState.PENDING
 ]

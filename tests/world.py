@@ -230,16 +230,13 @@ class World:
         nomination_id = uuid7()
         _, key = parse_id(nominee) or ("", None)
         (member,) = await self.rows(Membership, Membership.id == key)
-        kept = {
-            "membership_id": key,
-            "expires_at": ago(days=-NOMINATION_DAYS),
-            "justification": "Knows the site",
-        }
+        kept = {"expires_at": ago(days=-NOMINATION_DAYS), "justification": "Knows the site"}
         await self.add(
             Nomination(
                 id=nomination_id,
                 site_id=place.site_id,
                 user_id=member.user_id,
+                membership_id=None if "state" in values else member.id,
                 nominated_by_id=place.primary.user_id,
                 **kept | values,
             )
