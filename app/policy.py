@@ -229,13 +229,15 @@ def seen(actor: Caller, table: Any) -> sa.ColumnElement[bool]:
 
 
 def _seen_users(actor: Caller) -> sa.ColumnElement[bool]:
-    """Oneself, and the people who appear in what one may see of a site: its users, requesters, deciders."""
+    """Oneself, and the people who appear in what one may see: a site's users, requesters, deciders; nominations."""
     appearances = (
-        sa.select(column).where(visible(actor, Action.SEE_USERS, table)).correlate(None)
-        for column, table in (
-            (Membership.user_id, Membership),
-            (AccessRequest.requester_id, AccessRequest),
-            (AccessRequest.decided_by_id, AccessRequest),
+        sa.select(column).where(visible(actor, action, column.class_)).correlate(None)
+        for column, action in (
+            (Membership.user_id, Action.SEE_USERS),
+            (AccessRequest.requester_id, Action.SEE_USERS),
+            (AccessRequest.decided_by_id, Action.SEE_USERS),
+            (Nomination.user_id, Action.SEE_NOMINATION),
+            (Nomination.nominated_by_id, Action.SEE_NOMINATION),
         )
     )
     return sa.or_(User.id == actor.user_id, *(User.id.in_(appearance) for appearance in appearances))

@@ -274,12 +274,15 @@ async def test_one_sees_oneself_and_the_people_of_sites_whose_users_one_sees(
 
 
 def expected_people(actor: Actor, landscape: Landscape) -> set[UUID]:
-    """The caller, and the users, requesters and deciders of sites where they see these."""
+    """The caller, the users, requesters and deciders of sites where they see these, and who is in nominations."""
     seeing = {site_id for site_id, at in actor.standings.items() if cell(Action.SEE_USERS, at) == "all"}
     appearing = {row.user_id for row in landscape.rows[Membership] if row.site_id in seeing}
     for request in landscape.rows[AccessRequest]:
         if request.site_id in seeing:
             appearing |= {request.requester_id, request.decided_by_id}
+    for nomination in landscape.rows[Nomination]:
+        if nomination.site_id in seeing or nomination.user_id == actor.user_id:
+            appearing |= {nomination.user_id, nomination.nominated_by_id}
     return ({actor.user_id} | appearing) - {None}
 
 
