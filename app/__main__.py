@@ -1,31 +1,26 @@
 """The command line: for operators, and for whoever tries the service."""
 
-import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 import uvicorn
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import demo, development, doctor
 from app.config import Misconfigured, Settings
-from app.db.embedded import embedded_postgresql
-from app.db.engine import create_engine
-from app.db.migrate import migrate as apply_migrations
 from app.db.migrate import newest_revision
+from app.operating import migrated, settings_with_database, with_engine
 from app.schema.schema import build_schema, sdl
 from app.server import verifier_of
 from app.site_import import ImportRefused, ImportResult, import_document, import_sites
 from app.site_transfer import TransferRefused, transfer_primary
 
-T = TypeVar("T")
 cli = typer.Typer(
     name="account-management",
     help="Account management of customer sites: who may do what. Settings are environment variables; the README "
@@ -52,39 +47,6 @@ def main() -> None:
             name = ".".join(map(str, fault["loc"])).upper()
             typer.echo(f"Setting {name}: {fault['msg']}" if name else fault["msg"], err=True)
         sys.exit(2)
-
-
-@contextmanager
-def settings_with_database() -> Iterator[Settings]:
-    """The settings, with an embedded PostgreSQL running where they name no database."""
-    settings = Settings()
-    if settings.database_url:
-        yield settings
-        return
-    with embedded_postgresql(settings.data_directory / "postgresql") as url:
-        yield settings.model_copy(update={"database_url": SecretStr(url)})
-
-
-def with_engine(settings: Settings, work: Callable[[AsyncEngine], Awaitable[T]]) -> T:
-    """Do some work with the rights of the server, and close the connections afterwards."""
-    assert settings.database_url is not None
-    url = settings.database_url.get_secret_value()
-
-    async def run() -> T:
-        engine = create_engine(url, settings)
-        try:
-            return await work(engine)
-        finally:
-            await engine.dispose()
-
-    return asyncio.run(run())
-
-
-def migrated(settings: Settings) -> None:
-    """Bring the database to the newest revision, with its owner's rights."""
-    owner = settings.migration_database_url or settings.database_url
-    assert owner is not None
-    apply_migrations(owner.get_secret_value())
 
 
 @cli.command()

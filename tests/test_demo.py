@@ -8,9 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.db.models import AccessRequest, HistoryEvent, Membership, Site, User
+from app.db.nominations import Nomination
 from app.db.preferences import ENotificationPreference
 from app.demo import PERSONAS, fill
-from app.rules import AccessRequestState, DenialReason, Role, UpdateLevel
+from app.rules import AccessRequestState, DenialReason, NominationState, Role, UpdateLevel
 
 STANDPOINTS = [
     ["PRIMARY_CONTACT", "USER"],
@@ -55,6 +56,7 @@ async def test_everything_there_is_to_see(empty_database: AsyncEngine) -> None:
         ended = list(await session.scalars(sa.select(Membership.ends_at < sa.func.now())))
         overdue = set(await session.scalars(sa.select(Site.contacts_review_due_at < sa.func.now())))
         addresses = list(await session.scalars(sa.select(ENotificationPreference.email)))
+        nominations = list(await session.scalars(sa.select(Nomination.current_state)))
         seats = sa.func.count(Membership.seat)
         sites = await session.execute(
             sa.select(seats, sa.func.count()).where(Membership.site_id == Site.id).group_by(Site.id)
@@ -67,6 +69,7 @@ async def test_everything_there_is_to_see(empty_database: AsyncEngine) -> None:
         for request in requests
     )
     assert {None, True, False} == set(ended)
+    assert nominations == [NominationState.PENDING]
     assert overdue == {True, False}
     assert {email is None for email in addresses} == {True, False}
     assert {0, 4} <= {seats for seats, _ in sizes}
