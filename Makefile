@@ -4,10 +4,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench lock clean
+.PHONY: help run test test-clients check format bench lock clean
 
 help: ## Show what there is
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
 
 .venv/runtime: requirements/runtime.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || (echo "Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1)
@@ -27,6 +27,10 @@ run: .venv/runtime ## Set up, then serve with demo data on http://127.0.0.1:8000
 
 test: .venv/development check ## Set up, then run everything that has to pass
 	@$(BIN)/python -m pytest
+
+test-clients: .venv/development ## Install the subscription clients of npm (needs Node.js), then test with them
+	@cd tests/clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel error
+	@$(BIN)/python -m pytest tests/test_clients.py
 
 check: .venv/development ## Style, types, directions of imports
 	@$(BIN)/ruff format --check .

@@ -15,11 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app import demo, development, doctor
 from app.config import Misconfigured, Settings
 from app.db.migrate import newest_revision
+from app.http_protocol import HttpProtocol
+from app.messages.commands import messages
 from app.operating import migrated, settings_with_database, with_engine
 from app.schema.schema import build_schema, sdl
 from app.server import verifier_of
 from app.site_import import ImportRefused, ImportResult, import_document, import_sites
 from app.site_transfer import TransferRefused, transfer_primary
+from app.webhooks.commands import webhooks
 
 cli = typer.Typer(
     name="account-management",
@@ -33,6 +36,8 @@ sites = typer.Typer(
     help="Create sites, read them from a file, or move a primary contact.", no_args_is_help=True
 )
 cli.add_typer(sites, name="site")
+cli.add_typer(webhooks, name="webhooks")
+cli.add_typer(messages, name="messages")
 
 
 def main() -> None:
@@ -74,7 +79,13 @@ def serve(
             port=settings.port,
             workers=workers,
             loop="auto" if sys.platform == "win32" else "uvloop",
+            http=HttpProtocol,
             server_header=False,
+            # One more byte than is taken, so that it is we who say what is wrong with a message.
+            ws_max_size=settings.request_size_limit + 1,
+            ws_per_message_deflate=False,
+            # Subscriptions end only when somebody ends them; their clients come back to another process.
+            timeout_graceful_shutdown=5,
             log_level="warning",
         )
 
@@ -83,7 +94,8 @@ def greet(settings: Settings) -> None:
     """Say what to open, and hand out tokens."""
     address = f"http://{settings.host}:{settings.port}"
     typer.echo(
-        f"\nExplorer   {address}/\nGraphQL    {address}/graphql\n\nTokens of the demo persons, for 12 hours:\n"
+        f"\nExplorer   {address}/\nGraphQL    {address}/graphql\nMessages   {address}/development/messages\n"
+        "\nTokens of the demo persons, for 12 hours:\n"
     )
     for persona in development.personas(settings):
         typer.echo(f"{persona['name']}, {persona['description']}\n{persona['token']}\n")

@@ -1,5 +1,6 @@
 """The caller, as frozen values: everything the policy needs, so that it can be tested without a database."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import product
@@ -21,6 +22,8 @@ class Identity:
     last_name: str | None = None
     language: Language | None = None
     client: str | None = None
+    ends_at: float = math.inf
+    """When the token ends, in seconds since 1970."""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,14 @@
 """Settings: the one place where the environment is read. The README's table is made from this class."""
 
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.utils import getaddresses
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, HttpUrl, SecretStr, model_validator
-from pydantic_settings import BaseSettings
+from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Misconfigured(Exception):
@@ -14,6 +18,9 @@ class Misconfigured(Exception):
 class Settings(BaseSettings):
     """Every setting of the service, each an environment variable of the same name in capitals."""
 
+    # What is wrong may hold a password all the same.
+    model_config = SettingsConfigDict(hide_input_in_errors=True)
+
     database_url: SecretStr | None = Field(
         None,
         description="PostgreSQL 15 or newer, as `postgresql://user:password@host/database`. "
@@ -21,6 +28,11 @@ class Settings(BaseSettings):
     )
     migration_database_url: SecretStr | None = Field(
         None, description="The same database as its owner, for migrations; `DATABASE_URL` when not set."
+    )
+    listen_database_url: SecretStr | None = Field(
+        None,
+        description="The same database, reached so that `LISTEN` works (not through a pooler in transaction mode); "
+        "`DATABASE_URL` when not set.",
     )
     database_pool_size: int = Field(
         10,
@@ -65,7 +77,26 @@ class Settings(BaseSettings):
     oidc_claim_first_name: str = Field("given_name", description="Claim that holds the first name.")
     oidc_claim_last_name: str = Field("family_name", description="Claim that holds the last name.")
     page_size_limit: int = Field(100, ge=1, le=500, description="Most rows a client may ask for in one page.")
-    request_size_limit: int = Field(100_000, ge=1_000, description="Largest request body, in bytes.")
+    request_size_limit: int = Field(
+        100_000, ge=1_000, description="Largest request body or WebSocket message, in bytes."
+    )
+    request_timeout: float = Field(
+        30.0, gt=0, description="Seconds a client has to send a request, headers and body together."
+    )
+    subscriptions_per_socket: int = Field(
+        50, ge=1, description="Operations that one WebSocket may have running at once."
+    )
+    subscriptions_per_process: int = Field(
+        5_000, ge=1, description="Subscriptions that one server process serves at once."
+    )
+    subscription_backlog: int = Field(
+        200,
+        ge=1,
+        description="Events that a client which takes none may fall behind, before its subscription is ended.",
+    )
+    connection_init_timeout: float = Field(
+        5.0, gt=0, description="Seconds a WebSocket has to send `connection_init`."
+    )
     read_engine: bool = Field(
         True,
         description="Answer queries by one compiled SQL statement; otherwise all run through graphql-core.",
@@ -75,12 +106,74 @@ class Settings(BaseSettings):
         description="Statuses and media types of GraphQL over HTTP: as most clients know them (`current`), or after "
         "the draft of August 2026 (`draft-2026`: 422 for invalid requests, 294 for data with errors).",
     )
+    webhook_worker: bool = Field(
+        True,
+        description="Send webhooks from within each server process; otherwise `account-management webhooks work` does.",
+    )
+    webhook_private_addresses: bool = Field(
+        False,
+        description="Let webhooks lead to private addresses and over plain HTTP, for installations within one network. "
+        "Whoever manages webhooks can then reach what the server can reach.",
+    )
+
+    message_worker: bool = Field(
+        True, description="Send messages from the server's processes; `messages work` sends them from others."
+    )
+    smtp_url: SecretStr | None = Field(
+        None,
+        description="Mail server, as `smtps://user:password@host:465` or `smtp://host:25`. STARTTLS is required with "
+        "`?starttls=true` and whenever there is a password. Without it, mail goes to a Maildir in `DATA_DIRECTORY`.",
+    )
+    smtp_timeout: float = Field(
+        30.0, gt=0, le=300, description="Seconds the mail server may take for one message."
+    )
+    mail_from: str = Field(
+        "Account management <no-reply@localhost>",
+        description="Sender of messages, as `Name <address>`; must be set together with `SMTP_URL`.",
+    )
+    portal_url: HttpUrl | None = Field(
+        None, description="Address of the application that people use; messages link to it."
+    )
     log_format: str = Field("console", pattern="^(console|json)$", description="`console` or `json`.")
 
     @property
     def base_url(self) -> str:
         """What links begin with, without a slash at the end."""
         return str(self.public_url or f"http://127.0.0.1:{self.port}").rstrip("/")
+
+    @field_validator("smtp_url")
+    @classmethod
+    def a_mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        """The URL names a server, and never sends a password in the clear."""
+        if value is None:
+            return None
+        url = urlsplit(value.get_secret_value())
+        starttls = parse_qs(url.query, keep_blank_values=True).get("starttls", ["true"])
+        if url.scheme not in ("smtp", "smtps") or not url.hostname or url.port == 0 or url.path.strip("/"):
+            raise ValueError("write it as smtp://host:port or smtps://user:password@host:port")
+        if starttls not in (["true"], ["false"]):
+            raise ValueError("starttls is true or false")
+        if url.username and url.scheme == "smtp" and starttls == ["false"]:
+            raise ValueError("a password is only sent over an encrypted connection: leave starttls=false out")
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def an_address(cls, value: str) -> str:
+        """The sender has an address that a header can hold."""
+        try:
+            [(_, address)] = getaddresses([value])
+            Address(addr_spec=address)
+        except (MessageError, ValueError, IndexError) as error:
+            raise ValueError("write it as Name <address>") from error
+        return value
+
+    @model_validator(mode="after")
+    def a_sender_of_our_own(self) -> Self:
+        """Mail from nobody in particular would be refused everywhere."""
+        if self.smtp_url and "mail_from" not in self.model_fields_set:
+            raise ValueError("SMTP_URL needs MAIL_FROM: the address that messages come from")
+        return self
 
     @model_validator(mode="after")
     def one_issuer(self) -> Self:

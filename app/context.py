@@ -1,6 +1,6 @@
 """One per request: the caller, reading, and writing in a transaction that asks the policy."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from app.db.models import AccessRequest, Base, Contact, Membership, Site
 from app.db.nominations import Nomination
 from app.db.pool import Pool
 from app.db.preferences import CalendarSubscription
+from app.db.webhooks import Webhook, WebhookDelivery
 from app.errors import Code, bad_input, refuse, unauthenticated
 from app.identity import sign_in, standings_of
 from app.language import translate
@@ -34,14 +35,24 @@ from app.violations import is_about_a_value, meaning
 
 OWN = aliased(Membership)
 """The caller's own membership."""
-Row = TypeVar("Row", Site, Membership, Contact, AccessRequest, CalendarSubscription, Nomination)
+Row = TypeVar(
+    "Row",
+    Site,
+    Membership,
+    Contact,
+    AccessRequest,
+    CalendarSubscription,
+    Nomination,
+    Webhook,
+    WebhookDelivery,
+)
 
 
 class Answer(Protocol):
     """Turns the values that a resolver gives into what its field is answered with."""
 
-    async def complete(self, values: Mapping[str, Any]) -> Any:
-        """The answer, with what the values refer to as it is now."""
+    async def complete(self, values: Mapping[str, Any], tx: "Transaction | None" = None) -> Any:
+        """The answer, with what the values refer to as it is now, or as it is in a transaction."""
         ...
 
 
@@ -68,6 +79,8 @@ class Context:
         if self.identity and self.pool:
             self.actor = await sign_in(self.pool, self.database, self.identity)
             self.language = self.wished or self.actor.language
+
+    private_webhooks: bool = False
 
     def require_signed_in(self) -> UUID:
         """The caller's user id. Raises UNAUTHENTICATED for anonymous callers."""
@@ -114,19 +127,23 @@ class Context:
             return await Reader(connection, self).root(selected)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator["Transaction"]:
+    async def transaction(self, keep: bool = True) -> AsyncIterator["Transaction"]:
         """A unit of work: it commits whole or not at all, and only after the policy was asked.
 
-        Raises the UserError of a violated constraint.
+        What shall not be kept is taken back in the end. Raises the UserError of a violated constraint.
         """
         self.require_signed_in()
         try:
             async with AsyncSession(self.database, expire_on_commit=False) as session, session.begin():
-                transaction = Transaction(session, self.actor, self.language)
+                transaction = Transaction(
+                    session, self.actor, self.language, private_webhooks=self.private_webhooks
+                )
                 yield transaction
                 await session.flush()
                 if not transaction.asked:
                     raise RuntimeError("a transaction that never asked the policy cannot commit")
+                if not keep:
+                    await session.rollback()
         except DBAPIError as error:
             raise meaning(error) from error
 
@@ -138,14 +155,19 @@ class Interpreted:
     context: Context
     selected: Selected
 
-    async def complete(self, values: Mapping[str, Any]) -> Any:
+    async def complete(self, values: Mapping[str, Any], tx: "Transaction | None" = None) -> Any:
         """The objects of given values and of what they refer to, with the rights that hold now."""
+        if tx:
+            return await self._complete(await tx.session.connection(), values)
+        async with self.context.connection() as connection:
+            return await self._complete(connection, values)
+
+    async def _complete(self, connection: AsyncConnection, values: Mapping[str, Any]) -> Any:
         context = self.context
-        async with context.connection() as connection:
-            if context.actor.user_id:
-                standings = await standings_of(connection, context.actor.user_id)
-                context.actor = replace(context.actor, standings=standings)
-            return (await Reader(connection, context).complete(self.selected.shape, [values]))[0]
+        if context.actor.user_id:
+            standings = await standings_of(connection, context.actor.user_id)
+            context.actor = replace(context.actor, standings=standings)
+        return (await Reader(connection, context).complete(self.selected.shape, [values]))[0]
 
 
 def key_in(id: str, model: type[Base], *path: str | int) -> UUID:
@@ -164,6 +186,7 @@ class Transaction:
     actor: Actor
     language: Language
     asked: bool = False
+    private_webhooks: bool = False
 
     async def fetch(self, model: type[Row], id: str, action: Action, *path: str | int) -> Row:
         """Lock and return a row that the caller may do `action` with; `path` is where the id was given.
@@ -207,6 +230,17 @@ class Transaction:
         await self._lock(site_id)
         standings = await standings_of(self.session, self.actor.user_id, site_id)
         self.actor = replace(self.actor, standings=standings)
+
+    async def check_all(self) -> None:
+        """Write what is not written yet, and have everything checked that is else checked at the end."""
+        await self.session.flush()
+        await self.session.execute(sa.text("SET CONSTRAINTS ALL IMMEDIATE"))
+
+    async def row(self, sql: str, values: Sequence[Any]) -> Any:
+        """The first row of a compiled statement, as it is within the transaction."""
+        connection = await (await self.session.connection()).get_raw_connection()
+        assert connection.driver_connection
+        return await connection.driver_connection.fetchrow(sql, *values)
 
     def require(self, action: Action, row: Any, *path: str | int) -> None:
         """Ask the policy. Raises FORBIDDEN with the rule in words, in the caller's language."""

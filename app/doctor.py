@@ -1,5 +1,6 @@
 """Looks whether a service can run as it is set up, and says what to do where it cannot."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -11,9 +12,15 @@ from app.config import Misconfigured, Settings
 from app.db.engine import SERVER_ROLE
 from app.db.migrate import current_revision, newest_revision
 from app.errors import RequestError
+from app.live.listener import LOST, connect
+from app.messages.delivery import Maildir, Undelivered, delivery_of
 from app.tokens import PublishedKeys
 
 OLDEST_POSTGRESQL = 150000
+PROBE = "account_management_doctor"
+"""The channel on which it is tried whether announcements are heard."""
+PATIENCE = 5.0
+"""Seconds in which they have to be."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +33,18 @@ class Finding:
 
 
 async def examine(settings: Settings, database: AsyncEngine) -> AsyncIterator[Finding]:
-    """Look at the database and at who signs the tokens."""
+    """Look at the database, at who signs the tokens, and at where messages go."""
     try:
         async with database.connect() as connection:
             yield await _version(connection)
             yield await _role(connection)
             yield await _revision(connection)
+            yield await _dead(connection)
+        yield await _listening(settings, database)
     except (SQLAlchemyError, OSError) as error:
         yield Finding(False, f"database: {error}", "check DATABASE_URL and run account-management migrate")
     yield await _issuer(settings)
+    yield await _mail(settings)
 
 
 async def _version(connection: AsyncConnection) -> Finding:
@@ -53,6 +63,22 @@ async def _revision(connection: AsyncConnection) -> Finding:
     return Finding(current == newest_revision(), what, "run account-management migrate")
 
 
+async def _listening(settings: Settings, database: AsyncEngine) -> Finding:
+    """Whether what is announced on one connection is heard on another, as subscriptions need it."""
+    heard, advice = asyncio.Event(), "set LISTEN_DATABASE_URL to reach the database without a pooler"
+    try:
+        async with asyncio.timeout(PATIENCE):
+            listening = await connect(settings)
+            await listening.add_listener(PROBE, lambda *_: heard.set())
+            async with database.begin() as connection:
+                await connection.execute(text(f"NOTIFY {PROBE}"))
+            await heard.wait()
+            await listening.close()
+    except LOST as error:
+        return Finding(False, f"announcements of events are not heard: {error!r}", advice)
+    return Finding(True, "announcements of events are heard", advice)
+
+
 async def _issuer(settings: Settings) -> Finding:
     if settings.development:
         return Finding(True, "tokens of the built-in development issuer")
@@ -63,6 +89,26 @@ async def _issuer(settings: Settings) -> Finding:
     except RequestError as error:
         return Finding(False, f"issuer {settings.oidc_issuer}: {error}", "check OIDC_ISSUER and the network")
     return Finding(True, f"issuer {settings.oidc_issuer} with {len(keys.keys)} keys")
+
+
+async def _mail(settings: Settings) -> Finding:
+    delivery = delivery_of(settings)
+    if isinstance(delivery, Maildir):
+        return Finding(True, f"messages go to the folder {delivery.folder}")
+    what = f"mail server {delivery.host}"
+    try:
+        await delivery.greet()
+    except Undelivered as error:
+        return Finding(False, f"{what}: {error}", "check SMTP_URL and the network")
+    return Finding(True, what)
+
+
+async def _dead(connection: AsyncConnection) -> Finding:
+    count = await connection.scalar(text("SELECT count(*) FROM message WHERE state = 'DEAD'"))
+    # The service runs all the same: most of these went to people who are not there any more.
+    return Finding(
+        True, f"{count} dead messages: see messages list --state DEAD" if count else "no dead messages"
+    )
 
 
 async def require_newest_revision(database: AsyncEngine) -> None:

@@ -69,6 +69,20 @@ class Code(Enum):
     CALENDAR_SUBSCRIPTION_LIMIT = message(
         "You have your {limit} calendar subscriptions. Revoke one of them first."
     )
+    IDEMPOTENCY_KEY_REUSED = message(
+        "This key was used with another mutation or input. Use a new key for every new act."
+    )
+    STALE_VERSION = message("Somebody changed this since you read it. Look at it again and repeat.")
+    INVALID_URL = message("This is not a web address that something can be sent to.")
+    HTTPS_REQUIRED = message("Webhooks are sent over HTTPS only.")
+    CREDENTIALS_IN_URL = message("Leave user name and password out of the address.")
+    ADDRESS_NOT_PUBLIC = message("This address is not on the public internet.")
+    PORT_NOT_ALLOWED = message("Use port 443, or one from 1024 on.")
+    WEBHOOK_LIMIT = message("The site has its {limit} webhooks. Delete one first.")
+    WEBHOOK_INACTIVE = message("This webhook is not active. Make it active first.")
+    NO_ACCESS = message("This person has no access to this site, as far as you may know.")
+    ACCESS_ENDED = message("This person's access to the site has ended.")
+    LEVEL_TOO_LOW = message("This person holds a lower level of this application.")
     CONFLICT = message("Somebody changed this at the same moment. Look at it again and repeat.")
 
 

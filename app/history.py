@@ -16,11 +16,11 @@ Values = dict[str, Any]
 
 
 def values_of(row: Base) -> Values:
-    """A row as the history keeps it: every column, in JSON's terms."""
+    """A row as the history keeps it: every column that says something of its own, in JSON's terms."""
     return {
         attribute.key: _plain(getattr(row, attribute.key))
         for attribute in sa.inspect(type(row)).column_attrs
-        if attribute.key != "created_at"
+        if attribute.key not in ("created_at", "version")
     }
 
 

@@ -52,7 +52,7 @@ async def read_operation(scope: Scope, receive: Receive, headers: Headers, size_
     """What a request asks for. Raises the RequestError that says why it cannot be told."""
     if scope["method"] == "POST":
         _check_content(headers)
-        return _operation(_json(await _body(receive, headers, size_limit)))
+        return _operation(read_json(await _body(receive, headers, size_limit)))
     if scope["method"] not in ("GET", "HEAD"):
         raise HttpFault(405, "Ask by POST, or queries by GET.", allow=METHODS)
     if b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0":
@@ -127,13 +127,14 @@ def _parameters(query_string: bytes, limit: int) -> dict[str, Any]:
     found: dict[str, Any] = {name: value for name, value in pairs if value or name == "query"}
     for name in ("variables", "extensions"):
         if name in found:
-            found[name] = _json(found[name].encode())
+            found[name] = read_json(found[name].encode())
     return found
 
 
-def _json(text: bytes | bytearray) -> Any:
+def read_json(text: bytes | bytearray | str) -> Any:
+    """The value of a text in JSON. Raises the RequestError that says that it is none, or a dubious one."""
     try:
-        return _DECODER.decode(text.decode())
+        return _DECODER.decode(text if isinstance(text, str) else text.decode())
     except (ValueError, RecursionError) as error:
         raise HttpFault(400, "The request is not JSON that can be read.") from error
 

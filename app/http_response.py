@@ -23,6 +23,7 @@ from starlette.types import Message
 from app.errors import RequestError
 
 MODERN, LEGACY = "application/graphql-response+json", "application/json"
+EVENTS = "text/event-stream"
 CONTENT_TYPES = {MODERN: MODERN.encode() + b"; charset=utf-8", LEGACY: LEGACY.encode()}
 STATUS = {
     "GRAPHQL_PARSE_FAILED": 400,
@@ -142,6 +143,19 @@ def negotiate(accept: bytes, profile: Profile) -> Manner:
     # Of two that are wished for alike, the modern one if it was named, and the default if a wildcard did.
     first = MODERN if specificity == 2 else profile.default
     return manner(profile, max(wishes, key=lambda media: (wishes[media], media == first)))
+
+
+@lru_cache(maxsize=256)
+def takes_events(accept: bytes) -> bool:
+    """Whether a client takes server-sent events, by their name; a wildcard does not mean them."""
+    return any(name == EVENTS and quality > 0 for name, quality in _ranges(accept.decode("latin-1")))
+
+
+@lru_cache(maxsize=256)
+def takes_only_events(accept: bytes) -> bool:
+    """Whether a client takes server-sent events, and nothing else that we could answer."""
+    ranges = list(_ranges(accept.decode("latin-1")))
+    return takes_events(accept) and not any(_wish(media, ranges)[0] for media in (MODERN, LEGACY))
 
 
 @lru_cache(maxsize=8)

@@ -1,13 +1,13 @@
 """From a verified identity to an Actor: who calls, and what they are at which site, at this moment."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from app import history
@@ -122,3 +122,21 @@ async def standings_of(
         statement = statement.where(Membership.site_id == site_id)
     rows = await connection.execute(statement)
     return MappingProxyType({site: Standing(role, access, contacts) for site, role, access, contacts in rows})
+
+
+STANDINGS = render(
+    sa.select(
+        Membership.user_id,
+        sa.func.json_agg(sa.func.json_build_array(Membership.site_id, *standing())).label("standings"),
+    )
+    .where(Membership.user_id == sa.any_(sa.bindparam("user_ids", type_=ARRAY(sa.Uuid))), Membership.active)
+    .group_by(Membership.user_id)
+)
+
+
+async def standings_of_many(pool: Pool, user_ids: Iterable[UUID]) -> dict[UUID, Mapping[UUID, Standing]]:
+    """What each of these users is at each site at this moment, by memberships that have not ended."""
+    found: dict[UUID, Mapping[UUID, Standing]] = {user_id: MappingProxyType({}) for user_id in user_ids}
+    for row in await pool.rows(STANDINGS.sql, STANDINGS.values({"user_ids": list(found)})):
+        found[row["user_id"]] = MappingProxyType(dict(map(_standing, json.loads(row["standings"]))))
+    return found

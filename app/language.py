@@ -1,6 +1,8 @@
 """Which language a caller reads, and sentences in it."""
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
@@ -41,6 +43,25 @@ def translate(sentence: str, language: Language, **parameters: Any) -> str:
     """
     translated = _catalogue(language).gettext(sentence)
     return translated.format(**parameters) if parameters else translated
+
+
+@dataclass(frozen=True)
+class Words:
+    """A sentence that each reader is told in their language; `tell` gets what translates its parts."""
+
+    tell: Callable[[Callable[[str], str]], str]
+
+
+def words(sentence: str, **parameters: Any) -> Words:
+    """A marked English sentence with its parameters, to be told in any language."""
+    return Words(
+        lambda translate: translate(sentence).format(**parameters) if parameters else translate(sentence)
+    )
+
+
+def spoken(value: Any, language: Language) -> Any:
+    """A value as it is, or the text of words in a language."""
+    return value.tell(lambda text: translate(text, language)) if isinstance(value, Words) else value
 
 
 def preferred(accept_language: str) -> Language | None:

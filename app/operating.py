@@ -1,4 +1,4 @@
-"""What commands work with: the settings, a database, and the rights to it."""
+"""What commands need to work: the settings, a database, and connections to it with the rights of the server."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator

@@ -1,11 +1,11 @@
-"""Who may do what: one table, and its four readings.
+"""Who may do what: one table, and its readings.
 
 `RULES` says it once. From it come the decision about a row (`allows`), the SQL predicate over rows (`visible`),
-the sentence of a denial (`denial`) and the sentence of the schema (`sentence`). Any line whose tests all hold
-allows. Source: the domain page, "Who may do what".
+the sentence of a denial (`denial`, and over rows `denials`) and the sentence of the schema (`sentence`). Any line whose
+tests all hold allows. Source: the domain page, "Who may do what".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Protocol
@@ -14,10 +14,14 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.actor import Actor, Standing
+from app.db.deciders import Decider
 from app.db.models import AccessRequest, Base, Contact, Membership, Site, User
 from app.db.nominations import Nomination
+from app.db.outbox import Message
 from app.db.preferences import CalendarSubscription
+from app.db.webhooks import Webhook, WebhookDelivery
 from app.errors import message
+from app.language import Words, words
 from app.rules import Level, Role, UpdateLevel
 
 
@@ -50,12 +54,17 @@ class Action(Enum):
     SUBSCRIBE_TO_CALENDAR = auto()
     SEE_CALENDAR_SUBSCRIPTION = auto()
     REVOKE_CALENDAR_SUBSCRIPTION = auto()
+    MANAGE_WEBHOOKS = auto()
+    SEE_MESSAGES = auto()
+    SEE_DECIDERS = auto()
+    CHECK_ACCESS = auto()
 
 
 class Subject(Protocol):
     """What an action is about: a row with its site, and the person it belongs to where there is one."""
 
-    site_id: Any
+    @property
+    def site_id(self) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -151,6 +160,10 @@ RULES: dict[Action, tuple[Line, ...]] = {
     Action.SUBSCRIBE_TO_CALENDAR: ((PRIMARY,),),
     Action.SEE_CALENDAR_SUBSCRIPTION: ((OWN,),),
     Action.REVOKE_CALENDAR_SUBSCRIPTION: ((OWN,),),
+    Action.MANAGE_WEBHOOKS: ((PRIMARY,), (ACCESS_MANAGER,)),
+    Action.SEE_MESSAGES: ((PRIMARY,), (ACCESS_MANAGER,)),
+    Action.SEE_DECIDERS: ((MEMBER,),),
+    Action.CHECK_ACCESS: ((PRIMARY,), (ACCESS_VIEWER,), (OWN,)),
 }
 
 SEEING: dict[type[Base], Action] = {
@@ -160,8 +173,26 @@ SEEING: dict[type[Base], Action] = {
     AccessRequest: Action.SEE_ACCESS_REQUEST,
     CalendarSubscription: Action.SEE_CALENDAR_SUBSCRIPTION,
     Nomination: Action.SEE_NOMINATION,
+    Webhook: Action.MANAGE_WEBHOOKS,
+    WebhookDelivery: Action.MANAGE_WEBHOOKS,
+    Message: Action.SEE_MESSAGES,
+    Decider: Action.SEE_DECIDERS,
 }
 """The action that seeing a row of a table is. What one may not see does not exist."""
+
+HEARING: dict[str, Action] = {
+    "site": Action.SEE_SITE,
+    "contact": Action.SEE_CONTACTS,
+    "membership": Action.SEE_MEMBERSHIP,
+    "access_request": Action.SEE_ACCESS_REQUEST,
+    "nomination": Action.SEE_NOMINATION,
+}
+"""By the subject of an event, the action that hearing of it is; whatever else happens takes `SEE_HISTORY`."""
+
+
+def hears(actor: Actor, subject_type: str, event: Subject) -> bool:
+    """Whether the caller may hear of an event at this moment."""
+    return allows(actor, HEARING.get(subject_type, Action.SEE_HISTORY), event)
 
 
 def standing(table: Any = Membership) -> tuple[Any, ...]:
@@ -229,7 +260,10 @@ def seen(actor: Caller, table: Any) -> sa.ColumnElement[bool]:
 
 
 def _seen_users(actor: Caller) -> sa.ColumnElement[bool]:
-    """Oneself, and the people who appear in what one may see: a site's users, requesters, deciders; nominations."""
+    """Oneself, and the people who appear in what one may see of a site.
+
+    These are its users, requesters, deciders, those in nominations, and those who were written to about it.
+    """
     appearances = (
         sa.select(column).where(visible(actor, action, column.class_)).correlate(None)
         for column, action in (
@@ -240,16 +274,50 @@ def _seen_users(actor: Caller) -> sa.ColumnElement[bool]:
             (Nomination.nominated_by_id, Action.SEE_NOMINATION),
         )
     )
-    return sa.or_(User.id == actor.user_id, *(User.id.in_(appearance) for appearance in appearances))
+    # Messages are many: they are looked for by person, when a person appears nowhere else.
+    written_to = sa.exists().where(
+        Message.recipient_id == User.id, visible(actor, Action.SEE_MESSAGES, Message)
+    )
+    return sa.or_(
+        User.id == actor.user_id,
+        *(User.id.in_(appearance) for appearance in appearances),
+        written_to.correlate(User),
+    )
 
 
 def denial(actor: Actor, action: Action, row: Subject, translate: Callable[[str], str] = str) -> str:
     """Why not: the first condition on the row that fails where the caller's role would do, or else who may."""
+    for before, test in _tests_of_row(action):
+        if all(_holds(other, actor, row) for other in before) and not _holds(test, actor, row):
+            return translate(test.denial)
+    return who_may(action).tell(translate)
+
+
+def denials(actor: Caller, action: Action, table: Any) -> list[tuple[sa.ColumnElement[bool], Words]]:
+    """The sentences of `denial` over the rows of a table, for rows that are not `visible`.
+
+    The first whose condition holds is the reason; when none does, it is `who_may`.
+    """
+    found = []
+    for before, test in _tests_of_row(action):
+        conditions = (_condition(other, actor, table) for other in before)
+        found.append((sa.and_(*conditions, sa.not_(_condition(test, actor, table))), words(test.denial)))
+    return found
+
+
+def _tests_of_row(action: Action) -> Iterator[tuple[Line, Of]]:
+    """Each test of the row, with what has to hold before it is the one that decides."""
     for line in RULES[action]:
-        failing = [test for test in line if not _holds(test, actor, row)]
-        if failing and isinstance(failing[0], Of):
-            return translate(failing[0].denial)
-    return translate(message("Allowed: {who}.")).format(who=sentence(action, translate))
+        for place, test in enumerate(line):
+            if isinstance(test, Of):
+                yield line[:place], test
+
+
+def who_may(action: Action) -> Words:
+    """The sentence of a denial that says who may."""
+    return Words(
+        lambda translate: translate(message("Allowed: {who}.")).format(who=sentence(action, translate))
+    )
 
 
 def sentence(action: Action, translate: Callable[[str], str] = str) -> str:

@@ -6,6 +6,7 @@ Every check yields the faults it finds, so that a form is refused once with all 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from app.errors import Code, Fault, message
 
@@ -16,6 +17,7 @@ EMAIL_LENGTH = 254
 IBM_ID_LENGTH = 254
 NUMBER_LENGTH = 30
 JUSTIFICATION_LENGTH = 2000
+IDEMPOTENCY_KEY_LENGTH = 100
 BATCH_LIMIT = 100
 """How many things one input may name."""
 NOMINATION_DAYS = 14
@@ -24,6 +26,10 @@ ACCESS_YEARS = 10
 """How far ahead access can end."""
 CALENDAR_SUBSCRIPTIONS = 20
 """How many calendar subscriptions a person may have at once."""
+DAYS_BEFORE_ACCESS_ENDS = 30
+"""How many days ahead a site is told that somebody's access ends."""
+DAYS_TO_DECIDE = 7
+"""After how many days a site is told that a request still waits."""
 
 
 class Language(Enum):
@@ -154,6 +160,11 @@ class Event(Enum):
     E_NOTIFICATIONS_UPDATED = "E_NOTIFICATIONS_UPDATED"
     CALENDAR_SUBSCRIBED = "CALENDAR_SUBSCRIBED"
     CALENDAR_REVOKED = "CALENDAR_REVOKED"
+    WEBHOOK_CREATED = "WEBHOOK_CREATED"
+    WEBHOOK_UPDATED = "WEBHOOK_UPDATED"
+    WEBHOOK_DELETED = "WEBHOOK_DELETED"
+    WEBHOOK_SECRET_ROTATED = "WEBHOOK_SECRET_ROTATED"  # noqa: S105
+    WEBHOOK_DISABLED = "WEBHOOK_DISABLED"
     PRIMARY_CONTACT_NOMINATED = "PRIMARY_CONTACT_NOMINATED"
     NOMINATION_ACCEPTED = "NOMINATION_ACCEPTED"
     NOMINATION_DECLINED = "NOMINATION_DECLINED"
@@ -176,6 +187,65 @@ HEARD_BY: Mapping[Topic, tuple[ContactType, ...]] = {
     Topic.NEW_VERSIONS: (ContactType.SITE_TECHNICAL,),
 }
 """The contacts who hear of a topic hold one of these types; where nobody does, the primary contact record stands in."""
+
+
+class MessageKind(Enum):
+    """What a message to a person is about."""
+
+    ACCESS_REQUESTED = "ACCESS_REQUESTED"
+    ACCESS_GRANTED = "ACCESS_GRANTED"
+    ACCESS_DENIED = "ACCESS_DENIED"
+    ACCESS_REQUEST_EXPIRED = "ACCESS_REQUEST_EXPIRED"
+    WELCOME = "WELCOME"
+    ACCESS_CHANGED = "ACCESS_CHANGED"
+    ACCESS_REMOVED = "ACCESS_REMOVED"
+    ACCESS_ENDS = "ACCESS_ENDS"
+    PRIMARY_CONTACT_NOMINATED = "PRIMARY_CONTACT_NOMINATED"
+    PRIMARY_CONTACT_HANDED_OVER = "PRIMARY_CONTACT_HANDED_OVER"
+    MONTHLY_REVIEW = "MONTHLY_REVIEW"
+
+
+class MessageState(Enum):
+    """Where a message stands on its way."""
+
+    QUEUED = "QUEUED"
+    SENT = "SENT"
+    DEAD = "DEAD"
+
+
+class MessageFault(Enum):
+    """Why a message could not be delivered; the value is its sentence."""
+
+    ADDRESS_UNUSABLE = message("Nobody can be written to at this address.")
+    RECIPIENT_REFUSED = message("The mail server refuses the address.")
+    MESSAGE_REFUSED = message("The mail server refuses the message.")
+    TRY_LATER = message("The mail server asks to try again later.")
+    SERVER_REFUSED = message("The mail server takes no messages from this service.")
+    SERVER_UNREACHABLE = message("The mail server does not answer.")
+    NOT_WRITTEN = message("The message could not be written.")
+
+
+class PrivilegeName(Enum):
+    """An application by its name; the value is its name among the privileges."""
+
+    PURCHASE_AND_DOWNLOAD = "purchase_and_download"
+    REPORTING = "reporting"
+    ENTITLEMENT_INVENTORY = "entitlement_inventory"
+    ENTITLEMENT_ALLOCATIONS = "entitlement_allocations"
+    MANAGE_ACCESS = "manage_access"
+    CONTACT_UPDATES = "contact_updates"
+    CONTACT_UPDATE_OVERVIEW = "contact_update_overview"
+    ACCOUNT_DOCUMENTS = "account_documents"
+
+
+class RecommendationCode(Enum):
+    """What a site could do better."""
+
+    NO_SECONDARY_CONTACT = "NO_SECONDARY_CONTACT"
+    SINGLE_DECIDER = "SINGLE_DECIDER"
+    CONTACT_REVIEW_OVERDUE = "CONTACT_REVIEW_OVERDUE"
+    ACCESS_ENDS_SOON = "ACCESS_ENDS_SOON"
+    OLD_PENDING_REQUESTS = "OLD_PENDING_REQUESTS"
 
 
 @dataclass(frozen=True)
@@ -254,6 +324,16 @@ Levels = Mapping[str, Level]
 def no_levels() -> dict[str, Level]:
     """The levels of a member nobody has given anything."""
     return {name: next(iter(privilege.levels)) for name, privilege in PRIVILEGES.items()}
+
+
+def check_version(read: int | None, present: int, **about: Any) -> Iterator[Fault]:
+    """Whoever names the version they have read does not overwrite what others wrote since.
+
+    `about` is what has the version, as a parameter such as ``membership_id``.
+    """
+    if read is not None and read != present:
+        parameters = {"current_version": present, **about}
+        yield Fault(code=Code.STALE_VERSION, path=("expectedVersion",), parameters=parameters)
 
 
 def check_role(role: Role) -> Iterator[Fault]:

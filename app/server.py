@@ -4,6 +4,7 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from app import calendar, development
@@ -20,12 +21,19 @@ from app.calendar_links import PATH
 from app.config import Misconfigured, Settings
 from app.db.engine import create_engine
 from app.db.pool import Pool
-from app.endpoint import Endpoint, masked
-from app.http_response import ALWAYS, PROFILES
+from app.endpoint import Endpoint
+from app.execution import Execution, masked
+from app.http_protocol import MANNER, TIMEOUT
+from app.http_response import ALWAYS, PROFILES, manner
+from app.live.feed import Feed
+from app.live.subscriptions import Subscriptions
 from app.log import configure_logging
+from app.messages import preview
+from app.messages.worker import working
 from app.query.run import Engine
 from app.schema.schema import build_schema
 from app.tokens import PublishedKeys, Verifier
+from app.webhooks.worker import sending_webhooks
 
 EXPLORER = Path(__file__).parent / "explorer"
 EXPLORER_HEADERS = {
@@ -47,35 +55,41 @@ def create_app(settings: Settings | None = None) -> Starlette:
         raise Misconfigured("DATABASE_URL is not set; account-management serve starts an embedded PostgreSQL")
     url = settings.database_url.get_secret_value()
     database, pool, schema = create_engine(url, settings), Pool(url, settings), build_schema()
-    endpoint = Endpoint(
+    profile = PROFILES[settings.http_profile]
+    execution = Execution(
         schema=schema,
         database=database,
         pool=pool,
         engine=Engine(schema, pool) if settings.read_engine else None,
         verifier=verifier_of(settings),
-        size_limit=settings.request_size_limit,
         page_limit=settings.page_size_limit,
         public_url=settings.base_url,
-        profile=PROFILES[settings.http_profile],
+        private_webhooks=settings.webhook_private_addresses,
     )
+    feed = Feed(pool, settings)
+    subscriptions = Subscriptions(execution, feed, settings)
+    endpoint = Endpoint(execution, subscriptions, settings.request_size_limit, profile)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
         # What lives as long as the process need not be looked at by every collection.
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 100)
-        yield
+        async with sending_webhooks(settings, database), working(settings, database):
+            yield {TIMEOUT: settings.request_timeout, MANNER: manner(profile, profile.default)}
+        await feed.close()
         await pool.close()
         await database.dispose()
 
     routes: list[BaseRoute] = [
         Route("/graphql", endpoint),
+        WebSocketRoute("/graphql", endpoint),
         _health(database),
         Route(PATH, calendar.feed(database)),
     ]
     if settings.development:
-        routes += _explorer(settings)
+        routes += _explorer(settings) + preview.routes()
     handlers = {HTTPException: _http_error, Exception: _unexpected}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
 

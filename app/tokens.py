@@ -143,14 +143,14 @@ class Verifier:
         if identity is None or time.time() >= until:
             claims = await self._claims(token)
             identity = self._identity(claims)
-            self._remember(token, identity, claims["exp"])
+            self._remember(token, identity)
         return identity
 
-    def _remember(self, token: str, identity: Identity, end: float) -> None:
+    def _remember(self, token: str, identity: Identity) -> None:
         """A page sends the same token many times; checking the signature once a minute is enough."""
         if len(self.known) >= MOST_KNOWN:
             self.known.pop(next(iter(self.known)))
-        self.known[token] = identity, min(time.time() + TOKENS_REST, end + LEEWAY)
+        self.known[token] = identity, min(time.time() + TOKENS_REST, identity.ends_at)
 
     def _identity(self, claims: dict[str, Any]) -> Identity:
         settings = self.settings
@@ -167,6 +167,7 @@ class Verifier:
             last_name=_name(claims.get(settings.oidc_claim_last_name)),
             language=preferred(str(claims.get("locale", ""))),
             client=_name(claims.get("azp") or claims.get("client_id")),
+            ends_at=claims["exp"] + LEEWAY,
         )
 
     async def _claims(self, token: str) -> dict[str, Any]:

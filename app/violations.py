@@ -7,6 +7,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from app import rules
 from app.errors import Code, Fault, UserError, refuse
 from app.policy import NOT_OWN, NOT_PRIMARY
+from app.webhook_rules import WEBHOOK_SLOTS
 
 BUSY = {"55P03", "40P01", "40001"}
 """PostgreSQL's codes for: lock not available, deadlock, serialization failure."""
@@ -37,6 +38,7 @@ BY_CONSTRAINT = {
     "ck_nomination_nominee_is_somebody_else": _fault(Code.ALREADY_PRIMARY_CONTACT, "membershipId"),
     "uq_contact_primary": _fault(Code.SEVERAL_PRIMARY_CONTACTS, "types"),
     "site_has_primary_contact_record": _fault(Code.PRIMARY_CONTACT_TYPE_REQUIRED, "types"),
+    "uq_webhook_site_id_slot": _fault(Code.WEBHOOK_LIMIT, limit=WEBHOOK_SLOTS, current=WEBHOOK_SLOTS),
     "uq_site_number": _fault(Code.NUMBER_TAKEN, "number"),
     "uq_calendar_subscription_user_id_slot": _fault(
         Code.CALENDAR_SUBSCRIPTION_LIMIT,

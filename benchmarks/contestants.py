@@ -88,6 +88,7 @@ def product(
     }
     set_for_all = {
         "DEVELOPMENT": "true",
+        "MESSAGE_WORKER": "false",
         "DATA_DIRECTORY": str(folder),
         "PAGE_SIZE_LIMIT": "500",
         "DATABASE_POOL_SIZE": "10",

@@ -80,6 +80,10 @@ def settings(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Set
         database_pool_timeout=30,
         lock_timeout=30,
         statement_timeout=30,
+        # The tests of webhooks have workers of their own.
+        webhook_worker=False,
+        # Tests of messages have workers of their own; to others, a message is what stands in the outbox.
+        message_worker=False,
     )
 
 
@@ -101,6 +105,25 @@ async def empty_database(server_url: str, template: str, settings: Settings) -> 
     yield engine
     await engine.dispose()
     await administer(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+async def lone_database(server_url: str, template: str, settings: Settings) -> AsyncIterator[AsyncEngine]:
+    """A database for tests that look at everything in it, emptied before each by `emptied_database`."""
+    name = f"lone_{uuid4().hex}"
+    await administer(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    engine = create_engine(in_database(server_url, name), settings)
+    yield engine
+    await engine.dispose()
+    await administer(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def emptied_database(lone_database: AsyncEngine) -> AsyncEngine:
+    """A database with nothing in it but the history of earlier tests; much sooner there than a new one."""
+    tables = 'site, "user"'
+    await administer(lone_database.url.render_as_string(hide_password=False), f"TRUNCATE {tables} CASCADE")
+    return lone_database
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,8 @@ REQUEST = """__typename id siteNumber state justification approverJustification 
   createdAt closedAt expiresAt requester { ibmId } decidedBy { name } site { id name }
   kind requestedRole requestedEndsAt
   requestedPrivileges { purchaseAndDownload reporting entitlementInventory entitlementAllocations
-    accountManagement { manageAccess contactUpdates accountDocuments } }"""
+    accountManagement { manageAccess contactUpdates accountDocuments } }
+  viewerCan { grant { allowed code reason } deny { allowed code reason } withdraw { allowed code reason } }"""
 """Everything that can be selected of a request."""
 WISHES = {
     "purchaseAndDownload": "SOFTWARE_DOWNLOAD",
@@ -216,7 +217,10 @@ async def test_a_requester_withdraws_their_own_request(world: World, known: bool
     selection = f"accessRequest {{ {REQUEST} }}"
     payload = await person.succeed("withdrawAccessRequest", selection, accessRequestId=request["id"])
     withdrawn = payload["accessRequest"]
-    assert withdrawn == request | {"state": "WITHDRAWN", "closedAt": withdrawn["closedAt"]}
+    changed = {name: withdrawn[name] for name in ("closedAt", "viewerCan")}
+    assert withdrawn == request | {"state": "WITHDRAWN"} | changed
+    assert request["viewerCan"]["withdraw"]["allowed"]
+    assert withdrawn["viewerCan"]["withdraw"]["code"] == "REQUEST_CLOSED"
     assert withdrawn["closedAt"] is not None
     assert await own_requests(person) == [withdrawn]
 

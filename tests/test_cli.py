@@ -44,7 +44,7 @@ def run(command: str, environment: Environment, expected: int = 0) -> str:
 
 def test_every_command_explains_itself(environment: Environment) -> None:
     overview = run("--help", environment)
-    for command in ("serve", "migrate", "demo", "token", "schema", "site", "doctor"):
+    for command in ("serve", "migrate", "demo", "token", "schema", "site", "doctor", "messages", "webhooks"):
         assert command in overview
         assert len(run(f"{command} --help", environment).split()) > 10
     assert "primary contact record" in run("site create --help", environment)
@@ -63,6 +63,14 @@ def test_the_doctor_finds_a_healthy_service_healthy(environment: Environment) ->
     found = run("doctor", environment)
     assert "NOT" not in found
     assert "PostgreSQL" in found
+    assert "announcements of events are heard" in found
+
+
+def test_the_doctor_finds_out_when_events_are_not_heard(environment: Environment) -> None:
+    nowhere = "postgresql://nobody@127.0.0.1:1/nothing"
+    found = run("doctor", environment | {"LISTEN_DATABASE_URL": nowhere}, expected=1)
+    assert "NOT announcements of events are not heard" in found
+    assert "set LISTEN_DATABASE_URL" in found
 
 
 def test_the_doctor_says_what_to_do(environment: Environment) -> None:

@@ -9,6 +9,7 @@ from graphql import parse, validate
 
 from app.__main__ import cli, sites
 from app.config import Settings
+from app.messages.commands import messages
 from app.schema.schema import build_schema
 from tests.world import World
 
@@ -40,12 +41,14 @@ def test_the_readme_lists_every_command(readme: str) -> None:
         command.name or command.callback.__name__ for command in cli.registered_commands if command.callback
     ]
     names += [
-        f"site {command.name or command.callback.__name__}"
-        for command in sites.registered_commands
+        f"{group} {command.name or command.callback.__name__}"
+        for group, commands in (("site", sites), ("messages", messages))
+        for command in commands.registered_commands
         if command.callback
     ]
     listed = re.findall(
-        r"`((?:site )?[a-z-]+)[^`]*`", readme[readme.index("| command |") : readme.index("## Settings")]
+        r"`((?:site |messages )?[a-z-]+)[^`]*`",
+        readme[readme.index("| command |") : readme.index("## Settings")],
     )
     assert set(names) <= set(listed)
 

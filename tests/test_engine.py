@@ -15,6 +15,7 @@ from graphql import (
     ObjectTypeDefinitionNode,
     OperationDefinitionNode,
     OperationType,
+    SelectionSetNode,
     StringValueNode,
     Visitor,
     parse,
@@ -29,13 +30,25 @@ from hypothesis_graphql import queries
 
 from app.config import Settings
 from app.query.run import Engine
-from app.rules import AccessRequestState, ContactType, DenialReason, NominationState, ViewLevel
+from app.rules import (
+    AccessRequestState,
+    ContactType,
+    DenialReason,
+    Event,
+    Language,
+    MessageFault,
+    MessageState,
+    NominationState,
+    ViewLevel,
+)
 from app.server import create_app
+from app.webhook_rules import WebhookDeliveryState, WebhookFailure
+from tests.receiver import delivery_row, webhook_row
 from tests.test_reads import LIST, PAGE, busy_site, statements
 from tests.world import UPDATE, Person, Place, World, ago
 
 PLANNED = ("site", "viewer", "privilegeCatalog")
-LISTS = ("memberships", "accessRequests")
+LISTS = ("memberships", "accessRequests", "deliveries", "messages")
 PEOPLE = ("primary", "manager", "viewer", "editor", "user", "requester", "stranger", "ended")
 ORDERS = [
     None,
@@ -88,9 +101,32 @@ async def scene(world: World) -> Scene:
     await people["ended"].succeed(
         "requestExtension", siteId=place.id, justification="More", endsAt="2030-01-01T00:00:00Z"
     )
+    await add_webhooks(world, place)
+    failed = {"fault": MessageFault.RECIPIENT_REFUSED, "last_error": "550 unknown", "attempts": 3}
+    dead = {"state": MessageState.DEAD}
+    await world.message(place, people["user"], **failed, **dead)
+    await world.message(
+        place,
+        await world.person("removed"),
+        state=MessageState.SENT,
+        sent_at=ago(days=1),
+    )
+    await world.message(place, people["requester"], language=Language.FR)
     other, _ = await busy_site(world)
     await world.secondary(other, person=people["user"], manage_access=UPDATE)
     return place, people
+
+
+async def add_webhooks(world: World, place: Place) -> None:
+    """A webhook with a delivery in every state, and one with nothing."""
+    webhook = webhook_row(place, description='say "hé"', events=[Event.CONTACT_UPDATED, Event.SITE_LEFT])
+    states = (
+        {"state": WebhookDeliveryState.DEAD, "last_error": WebhookFailure.TIMED_OUT, "attempts": 10},
+        {},
+    )
+    done = {"state": WebhookDeliveryState.DELIVERED, "delivered_at": ago(hours=1), "last_status": 204}
+    deliveries = [delivery_row(webhook, **values) for values in (*states, done)]
+    await world.add(webhook, webhook_row(place, slot=2), *deliveries)
 
 
 def reads(sdl: str) -> str:
@@ -119,6 +155,10 @@ class Sensible(Visitor):
         if node.name.value == "site" and node.arguments:
             return replace(node, arguments=(argument("id", StringValueNode(value=self.site_id)),))
         return None
+
+    def leave_selection_set(self, node: SelectionSetNode, *_: Any) -> SelectionSetNode:
+        """Ask for the type of everything, as clients with a cache do."""
+        return replace(node, selections=(*node.selections, FieldNode(name=NameNode(value="__typename"))))
 
     def _page(self, node: FieldNode) -> list[ArgumentNode]:
         kept = [part for part in node.arguments if part.name.value in ("filter", "orderBy")]
@@ -299,7 +339,8 @@ NODES = """query($ids: [ID!]!, $id: ID!) { one: node(id: $id) { __typename id } 
   ... on Contact { email details { phone } site { accessRequests { totalCount } } } ... on User { email eNotifications
   { email topics } }
   ... on Nomination { state justification expiresAt nominee { email } nominatedBy { email } membership { role } }
-  ... on CalendarSubscription { createdAt lastUsedAt site { contactReview { overdue lastDoneBy { email } } } } } }"""
+  ... on CalendarSubscription { createdAt lastUsedAt site { contactReview { overdue lastDoneBy { email } } } }
+  ... on Message { kind lastError recipient { email hasSignedIn } } } }"""
 
 
 @pytest.mark.parametrize("who", PEOPLE)
@@ -315,10 +356,14 @@ async def test_things_are_found_by_id_the_same_both_ways(
     _, calendar_id = await world.calendar(place, people[who], slot=2)
     elsewhere = await world.site()
     nomination_id = await world.nomination(elsewhere, (await world.member(elsewhere, person=people[who]))[1])
+    removed = await world.person("removed")
+    message_id = await world.message(place, removed)
     ids = [
         calendar_id,
         nomination_id,
         people["user"].id,
+        message_id,
+        removed.id,
         contact_id,
         "nonsense",
         request_id,

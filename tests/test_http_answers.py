@@ -279,14 +279,14 @@ async def test_a_service_without_a_free_connection_says_that_it_is_busy(
     await person.ask("{ viewer { user { id } } }")
     tight = {"database_pool_size": 1, "database_pool_timeout": 0.05, "read_engine": engine}
     app = create_app(settings.model_copy(update=tight))
-    endpoint = app.routes[0].endpoint  # type: ignore[attr-defined]
+    execution = app.routes[0].endpoint.execution  # type: ignore[attr-defined]
     body, headers = {"query": "{ viewer { user { id } } }"}, {"Authorization": f"Bearer {person.token}"}
     async with (
         app.router.lifespan_context(app),
         AsyncClient(transport=ASGITransport(app=app), base_url="http://test") as client,
     ):
         assert "errors" not in (await client.post("/graphql", json=body, headers=headers)).json()
-        held = endpoint.pool.connection() if engine else endpoint.database.connect()
+        held = execution.pool.connection() if engine else execution.database.connect()
         async with held:
             response = await client.post("/graphql", json=body, headers=headers)
     assert code(response) == "SERVICE_UNAVAILABLE"

@@ -1,19 +1,16 @@
 """Behind the door: no document or value of any kind leads to a 500 or an unmasked exception."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from graphql import build_schema
-from httpx2 import ASGITransport, AsyncClient
-from starlette.applications import Starlette
-from starlette.routing import Route
+from httpx2 import AsyncClient
 
 from app.context import Context
 from app.documents import Documents
-from app.endpoint import Endpoint
 from app.errors import RequestError
+from app.execution import Execution
 from app.limits import MAXIMUM_FIELDS
 from tests.transport import JSON, code
 from tests.world import World
@@ -68,16 +65,18 @@ async def test_an_unknown_operation_name_is_refused(client: AsyncClient) -> None
     assert (await client.post("/graphql", json=body)).json() == {"data": {"__typename": "Query"}}
 
 
-async def test_subscriptions_are_refused_even_where_the_schema_has_them(app: Starlette) -> None:
-    [served] = [route.app for route in app.routes if isinstance(route, Route) and route.path == "/graphql"]
-    assert isinstance(served, Endpoint)
-    endpoint = replace(served, schema=build_schema("type Query { a: Int } type Subscription { b: Int }"))
-    async with AsyncClient(transport=ASGITransport(app=endpoint), base_url="http://test") as client:
-        for response in (
-            await client.post("/", json={"query": "subscription { b }"}),
-            await client.get("/", params={"query": "subscription { b }"}),
-        ):
-            assert (response.status_code, code(response)) == (400, "BAD_USER_INPUT")
+@pytest.mark.parametrize("accept", [None, "*/*", "application/json", "text/event-stream;q=0, */*"])
+async def test_subscriptions_are_refused_where_only_one_answer_can_be_given(
+    world: World, accept: str | None
+) -> None:
+    place = await world.site()
+    query = f'subscription {{ siteChanged(siteId: "{place.id}") {{ eventId }} }}'
+    headers = {"Authorization": f"Bearer {place.primary.token}"} | ({"Accept": accept} if accept else {})
+    for response in (
+        await world.client.post("/graphql", json={"query": query}, headers=headers),
+        await world.client.get("/graphql", params={"query": query}, headers=headers),
+    ):
+        assert (response.status_code, code(response)) == (400, "BAD_USER_INPUT")
 
 
 @pytest.mark.parametrize("levels", [50, 150, 300, 500, 1000, 3000])
@@ -147,7 +146,7 @@ async def test_an_error_outside_of_any_field_is_masked_as_well(
     async def fail(*_: Any) -> None:
         raise RuntimeError("the password is secret")
 
-    monkeypatch.setattr(Endpoint, "_execute", fail)
+    monkeypatch.setattr(Execution, "run", fail)
     headers = {"Accept": "application/graphql-response+json"}
     response = await client.post("/graphql", json={"query": "{ __typename }"}, headers=headers)
     assert (response.status_code, code(response)) == (500, "INTERNAL_SERVER_ERROR")
@@ -197,14 +196,14 @@ async def test_no_text_of_any_kind_breaks_a_mutation_or_a_read(world: World, val
 
 
 def test_a_document_is_parsed_and_validated_once() -> None:
-    documents = Documents(build_schema("type Query { a: Int }"), most=2, most_characters=20)
+    documents = Documents(build_schema("type Query { a: Int }"), most=2, most_tokens=20)
     first = documents.prepare("{ a }")
     assert documents.prepare("{ a }") is first
     assert documents.prepare("{ a  }") is not first
 
 
 def test_as_many_documents_are_kept_as_there_is_room_for_and_the_last_used_ones() -> None:
-    documents = Documents(build_schema("type Query { a: Int }"), most=2, most_characters=100)
+    documents = Documents(build_schema("type Query { a: Int }"), most=2, most_tokens=100)
     first, second = documents.prepare("{ a }"), documents.prepare("{ b: a }")
     assert documents.prepare("{ a }") is first
     documents.prepare("{ c: a }")
@@ -214,14 +213,25 @@ def test_as_many_documents_are_kept_as_there_is_room_for_and_the_last_used_ones(
 
 
 def test_many_small_documents_or_few_large_ones_are_kept_and_none_that_is_too_large() -> None:
-    documents = Documents(build_schema("type Query { a: Int }"), most=100, most_characters=100)
+    documents = Documents(build_schema("type Query { a: Int }"), most=100, most_tokens=60)
     for number in range(100):
-        documents.prepare(f"{{ a{number}: a }} #{'x' * 20}")
-    assert len(documents) == 100 // len(f"{{ a99: a }} #{'x' * 20}")
+        documents.prepare(f"{{ a{number}: a a a }}")
+    small = len(documents)
+    assert 5 <= small <= 12
+    for number in range(100):
+        documents.prepare(f"{{ a{number}: a {'a ' * 20} }}")
+    assert 1 <= len(documents) < small
     last = documents.prepare("{ last: a }")
-    large = "{ a } #" + "x" * 100
-    assert documents.prepare(large) is not documents.prepare(large)
+    for large in ("{" + "a: a " * 24 + "}", "{ a } #" + "x" * 10_000):
+        assert documents.prepare(large) is not documents.prepare(large)
     assert documents.prepare("{ last: a }") is last
+
+
+def test_a_kept_document_knows_its_places_and_no_tokens() -> None:
+    place = Documents(build_schema("type Query { a: Int }")).prepare("{ a }").definitions[0].loc
+    assert place is not None
+    assert (place.start, place.end, place.source.body) == (0, 5, "{ a }")
+    assert place.start_token.next is place.end_token.prev is None
 
 
 @pytest.mark.parametrize("query", ["{", "{ b }", "{ " * 30 + "a" + " }" * 30])

@@ -1,13 +1,14 @@
 """What only shows on a real connection: framing, haste, and clients that lie about a body or leave in the middle."""
 
+import asyncio
 import json
 import logging
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import Queue
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, BinaryIO
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.types import Message, Receive, Scope, Send
 
 from app.config import Settings
+from app.http_protocol import HttpProtocol
 from app.server import create_app
 
 QUERY = b'{"query": "{ __typename }"}'
@@ -40,10 +42,11 @@ class Reply:
         """The body."""
         return json.loads(self.body)
 
-    def is_refused(self, status: int) -> None:
+    def is_refused(self, status: int, code: str = "BAD_USER_INPUT") -> None:
         """The client is told in a GraphQL error what it did."""
         assert self.status == status, self
-        assert self.json()["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+        assert self.headers["content-type"] == "application/json"
+        assert self.json()["errors"][0]["extensions"]["code"] == code
         assert self.headers["x-content-type-options"] == "nosniff"
 
 
@@ -57,6 +60,10 @@ class Line:
     def send(self, *parts: bytes) -> None:
         """Write, without waiting for an answer."""
         self.plug.sendall(b"".join(parts))
+
+    def is_closed(self) -> bool:
+        """Whether the server has nothing more to say; waits until it closes."""
+        return self.incoming.read() == b""
 
     def reply(self, to_head: bool = False) -> Reply:
         """The next response."""
@@ -74,11 +81,15 @@ class Watched:
     """The application; with which status and error a request ended that names itself can be waited for."""
 
     app: Starlette
+    gate: Event = field(default_factory=Event)
     ended: Queue[tuple[bytes, int, BaseException | None]] = field(default_factory=Queue)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, and remember."""
-        name = dict(scope.get("headers", ())).get(b"x-name")
+        headers = dict(scope.get("headers", ()))
+        name = headers.get(b"x-name")
+        if b"x-wait" in headers:
+            await asyncio.to_thread(self.gate.wait, PATIENCE)
         status, ending = 0, None
 
         async def noting(message: Message) -> None:
@@ -113,13 +124,46 @@ class Server:
             yield Line(plug, incoming)
 
 
+class Echo(asyncio.Protocol):
+    """What a connection is upgraded to: it sends back what comes, behind its own greeting."""
+
+    def __init__(self, **_: Any) -> None:
+        self.transport: Any = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep what is written to."""
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Send back."""
+        self.transport.write(
+            data if data.startswith(b"echo") else b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
+        )
+
+
 @pytest.fixture(scope="module")
 def server(settings: Settings) -> Iterator[Server]:
     """The application behind the server that it runs with, on a port of its own."""
+    with served(settings) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def hasty(settings: Settings) -> Iterator[Server]:
+    """The same with little patience."""
+    with served(settings.model_copy(update={"request_timeout": 0.4})) as server:
+        yield server
+
+
+@contextmanager
+def served(settings: Settings) -> Iterator[Server]:
+    """A running server with these settings."""
     # The socket listens before the server runs, so that no request comes too early.
     listener = socket.create_server(("127.0.0.1", 0))
     watched = Watched(create_app(settings))
-    config = uvicorn.Config(watched, log_config=None, access_log=False, ws="none", server_header=False)
+    config = uvicorn.Config(
+        watched, log_config=None, access_log=False, http=HttpProtocol, ws=Echo, server_header=False
+    )
     running = uvicorn.Server(config)
     thread = Thread(target=running.run, kwargs={"sockets": [listener]})
     thread.start()
@@ -245,3 +289,111 @@ def test_a_query_string_of_raw_bytes_is_refused(server: Server) -> None:
     with server.line() as line:
         line.send(b"GET", GET.replace(b"query=", "x=é&query=".encode()))
         assert line.reply().status == 400
+
+
+@pytest.mark.parametrize("garbage", [b"nonsense\r\n\r\n", b"\x16\x03\x01\x00\xa5", b"GET / HTTP/9.9\r\n\r\n"])
+def test_what_is_no_http_is_told_in_a_graphql_error(server: Server, garbage: bytes) -> None:
+    with server.line() as line:
+        line.send(garbage)
+        line.reply().is_refused(400)
+        assert line.is_closed()
+    with server.line() as line:
+        line.send(b"GET", GET)
+        assert line.reply().json() == DATA
+        line.send(garbage)
+        line.reply().is_refused(400)
+        assert line.is_closed()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        POST + b"Content-Length: many\r\n\r\n",
+        POST + b"Bad Name: x\r\n\r\n",
+        POST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
+        CHUNKED + b"zz\r\n",
+    ],
+)
+def test_broken_framing_is_told_in_a_graphql_error(server: Server, broken: bytes) -> None:
+    with server.line() as line:
+        line.send(broken)
+        line.reply().is_refused(400)
+        assert line.is_closed()
+
+
+@pytest.mark.parametrize(
+    "start", [b"P", POST, POST + length(QUERY), POST + length(QUERY) + QUERY[:-1], CHUNKED]
+)
+def test_a_request_that_does_not_come_in_time_is_refused(
+    hasty: Server, start: bytes, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with hasty.line() as line:
+        line.send(start)
+        line.reply().is_refused(408, "REQUEST_TIMEOUT")
+        assert line.is_closed()
+    with hasty.line() as line:
+        line.send(b"GET", GET)
+        assert line.reply().json() == DATA
+        line.send(start)
+        line.reply().is_refused(408, "REQUEST_TIMEOUT")
+        assert line.is_closed()
+    assert capsys.readouterr().out == ""
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_who_waits_for_a_body_learns_that_it_will_not_come(hasty: Server) -> None:
+    name = uuid4().hex.encode()
+    with hasty.line() as line:
+        line.send(POST, b"X-Name: ", name, b"\r\n", length(QUERY), QUERY[:-1])
+        line.reply().is_refused(408, "REQUEST_TIMEOUT")
+        assert hasty.app.ended.get(timeout=PATIENCE) == (name, 400, None)
+
+
+def test_a_client_that_keeps_sending_a_little_has_no_more_time(hasty: Server) -> None:
+    for start, drop in ((b"", b"\r\n"), (POST, b"x: y\r\n"), (POST + length(10**4), b" ")):
+        with hasty.line() as line:
+            line.send(start)
+            line.plug.settimeout(0.05)
+            answer = None
+            while answer is None:
+                line.send(drop)
+                with suppress(TimeoutError):
+                    answer = line.plug.recv(12)
+            # Who sends nothing but empty lines has not begun a request, and is told nothing.
+            assert answer == (b"HTTP/1.1 408" if start else b"")
+
+
+def test_a_connection_without_a_request_is_closed(hasty: Server) -> None:
+    with hasty.line() as line:
+        assert line.is_closed()
+
+
+def test_the_rest_of_a_refused_request_is_waited_for_and_not_answered_twice(hasty: Server) -> None:
+    with hasty.line() as line:
+        line.send(POST, length(200_000), b" ")
+        line.reply().is_refused(413)
+        assert line.is_closed()
+
+
+def test_our_own_time_does_not_count(hasty: Server) -> None:
+    slow = b"X-Wait: yes\r\n"
+    with hasty.line() as working, hasty.line() as idle, hasty.line() as upgraded:
+        # A second request behind the first one is not read before that is answered.
+        working.send(POST, slow, length(QUERY), QUERY, POST, length(QUERY))
+        idle.send(POST, length(QUERY), QUERY)
+        assert idle.reply().json() == DATA
+        upgraded.send(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        assert upgraded.reply().status == 101
+        # Twice the time that a request has, as another connection tells.
+        for _ in range(2):
+            with hasty.line() as clock:
+                clock.send(b"P")
+                clock.reply().is_refused(408, "REQUEST_TIMEOUT")
+        idle.send(POST, length(QUERY), QUERY)
+        assert idle.reply().json() == DATA
+        upgraded.send(b"echo")
+        assert upgraded.incoming.read(4) == b"echo"
+        hasty.app.gate.set()
+        assert working.reply().json() == DATA
+        working.send(QUERY)
+        assert working.reply().json() == DATA

@@ -5,7 +5,9 @@ from uuid import uuid4
 
 import pytest
 
+from app.query.ids import write_id
 from app.rules import ContactType, snake
+from tests.receiver import delivery_row, webhook_row
 from tests.world import CONTACT, Place, World
 
 PERSON = {
@@ -36,6 +38,12 @@ BY_ID: dict[str, tuple[str, dict[str, Any]]] = {
     "confirmContactReview": ("siteId", {}),
     "createCalendarSubscription": ("siteId", {}),
     "revokeCalendarSubscription": ("calendarSubscriptionId", {}),
+    "createWebhook": ("siteId", {"url": "https://example.com/", "events": []}),
+    "updateWebhook": ("webhookId", {"events": []}),
+    "deleteWebhook": ("webhookId", {}),
+    "rotateWebhookSecret": ("webhookId", {}),
+    "pingWebhook": ("webhookId", {}),
+    "redeliverWebhook": ("deliveryId", {}),
 }
 """Every mutation that takes an id: the field it stands in, and the rest of an input in which nothing is wrong."""
 ALL = {
@@ -50,6 +58,8 @@ TYPES = {
     "contactId": "Contact",
     "nominationId": "Nomination",
     "calendarSubscriptionId": "CalendarSubscription",
+    "webhookId": "Webhook",
+    "deliveryId": "WebhookDelivery",
 }
 GARBAGE = [
     "",
@@ -79,8 +89,21 @@ async def ids_of(world: World, place: Place) -> dict[str, str]:
         "accessRequestId": (await world.request(place))[1],
         "contactId": await world.contact(place, [ContactType.BILLING]),
         "calendarSubscriptionId": (await world.calendar(place, place.primary))[1],
+        **await webhook_ids(world, place),
         "user": place.primary.id,
     }
+
+
+async def webhook_ids(world: World, place: Place) -> dict[str, str]:
+    """A webhook of the site, and a delivery of it."""
+    webhook = webhook_row(place)
+    delivery = delivery_row(webhook)
+    ids = {
+        "webhookId": write_id("webhook", webhook.id),
+        "deliveryId": write_id("webhook_delivery", delivery.id),
+    }
+    await world.add(webhook, delivery)
+    return ids
 
 
 async def test_every_mutation_is_tried_below(world: World) -> None:

@@ -13,9 +13,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from app.db import webhooks  # noqa: F401 - its tables belong to the metadata
 from app.db.engine import async_url
 from app.db.migrate import alembic_config, current_revision, migrate, newest_revision
-from app.db.models import Base
+from app.db.outbox import Message
 from tests.conftest import administer, in_database
 
 T = TypeVar("T")
@@ -94,7 +95,7 @@ async def make_from_models(connection: AsyncConnection) -> None:
         "CREATE FUNCTION has_no_duplicates(items anyarray) RETURNS boolean LANGUAGE sql AS 'SELECT true'"
     )
     await connection.execute(text(function))
-    await connection.run_sync(Base.metadata.create_all)
+    await connection.run_sync(Message.metadata.create_all)
 
 
 def test_alembic_finds_nothing_to_migrate(fresh_url: str) -> None:

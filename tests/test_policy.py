@@ -16,10 +16,11 @@ from app.actor import ANONYMOUS, Actor, Standing
 from app.context import Context
 from app.db.models import AccessRequest, Contact, Membership, Site, User
 from app.db.nominations import Nomination
+from app.db.outbox import Message
 from app.db.preferences import CalendarSubscription
 from app.errors import RequestError, UserError
 from app.identity import standings_of
-from app.policy import Action, allowed, allows, denial, seen, visible
+from app.policy import Action, allowed, allows, denial, denials, seen, visible, who_may
 from app.rules import AccessRequestState, ContactType, DenialReason, Language, Role, UpdateLevel
 from tests.world import Place, World, contact_row
 
@@ -51,6 +52,10 @@ UPDATE_E_NOTIFICATIONS       | -           | own     | own  | own  | own    | ow
 SUBSCRIBE_TO_CALENDAR        | -           | all     | none | none | none   | none | none
 SEE_CALENDAR_SUBSCRIPTION    | -           | own     | own  | own  | own    | own  | own
 REVOKE_CALENDAR_SUBSCRIPTION | -           | own     | own  | own  | own    | own  | own
+MANAGE_WEBHOOKS          | manage_access   | all     | none | none | all    | none | none
+SEE_MESSAGES             | manage_access   | all     | none | none | all    | none | none
+SEE_DECIDERS                 | -           | all     | all  | all  | all    | all  | none
+CHECK_ACCESS             | manage_access   | all     | own  | all  | all    | own  | own
 """
 """The domain page's table, line by line. NONE, VIEW and UPDATE are a secondary contact's level of `by`.
 
@@ -148,6 +153,7 @@ OF_THE_SITE = {
 MODELS: Mapping[type[Any], set[Action]] = {
     Site: OF_THE_SITE,
     Contact: OF_THE_SITE,
+    Message: OF_THE_SITE,
     AccessRequest: set(Action)
     - {Action.UPDATE_MEMBERSHIP, Action.REMOVE_MEMBERSHIP, Action.REQUEST_EXTENSION},
     Membership: set(Action),
@@ -189,6 +195,7 @@ async def landscape(world: World) -> Landscape:
         await add_requests(world, place, [stranger, user, gone, place.primary], next_place.primary.user_id)
         await world.contact(place, [ContactType.BILLING])
         await world.calendar(place, place.primary)
+        await world.message(place, await world.person("removed"))
     await add_request_without_site(world, stranger.user_id)
     await add_request_without_site(world, places[0].primary.user_id)
     return await survey(world, [place.site_id for place in places])
@@ -211,7 +218,7 @@ async def survey(world: World, site_ids: list[UUID]) -> Landscape:
     """All rows of these sites and of their people, and all people as actors."""
     rows: dict[type[Any], list[Any]] = {
         model: await world.rows(model, model.site_id.in_(site_ids))
-        for model in (Site, Membership, Contact, CalendarSubscription, Nomination)
+        for model in (Site, Membership, Contact, CalendarSubscription, Message, Nomination)
     }
     people = {row.user_id for row in rows[Membership]}
     here = AccessRequest.site_id.in_(site_ids)
@@ -220,6 +227,7 @@ async def survey(world: World, site_ids: list[UUID]) -> Landscape:
         AccessRequest, sa.or_(here, AccessRequest.requester_id.in_(asking))
     )
     people |= {row.requester_id for row in rows[AccessRequest]}
+    people |= {row.recipient_id for row in rows[Message]}
     async with world.database.connect() as connection:
         actors = [
             Actor(person, standings=await standings_of(connection, person)) for person in sorted(people)
@@ -255,6 +263,26 @@ async def test_sql_selects_what_the_decision_allows(
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+async def test_sql_gives_the_reason_that_the_decision_gives(
+    database: AsyncEngine, landscape: Landscape, model: type[Any]
+) -> None:
+    told = set()
+    for actor in landscape.actors[:-1]:
+        for action in MODELS[model]:
+            cases = denials(actor, action, model)
+            found = await selected(
+                database, {str(i): so for i, (so, _) in enumerate(cases)}, landscape.rows[model]
+            )
+            for row in landscape.rows[model]:
+                if not allows(actor, action, row):
+                    first = (why for i, (_, why) in enumerate(cases) if row.id in found[str(i)])
+                    reason = next(first, who_may(action)).tell(str)
+                    assert reason == denial(actor, action, row)
+                    told.add(reason)
+    assert told
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 def test_rows_show_a_difference(landscape: Landscape, model: type[Any]) -> None:
     """Agreement proves little unless every action is allowed on some rows and refused on others."""
     decisions = {
@@ -274,7 +302,8 @@ async def test_one_sees_oneself_and_the_people_of_sites_whose_users_one_sees(
 
 
 def expected_people(actor: Actor, landscape: Landscape) -> set[UUID]:
-    """The caller, the users, requesters and deciders of sites where they see these, and who is in nominations."""
+    """The caller; the users, requesters and deciders of sites where they see these; who is in nominations, and
+    recipients of messages."""
     seeing = {site_id for site_id, at in actor.standings.items() if cell(Action.SEE_USERS, at) == "all"}
     appearing = {row.user_id for row in landscape.rows[Membership] if row.site_id in seeing}
     for request in landscape.rows[AccessRequest]:
@@ -283,6 +312,8 @@ def expected_people(actor: Actor, landscape: Landscape) -> set[UUID]:
     for nomination in landscape.rows[Nomination]:
         if nomination.site_id in seeing or nomination.user_id == actor.user_id:
             appearing |= {nomination.user_id, nomination.nominated_by_id}
+    telling = {site_id for site_id, at in actor.standings.items() if cell(Action.SEE_MESSAGES, at) == "all"}
+    appearing |= {row.recipient_id for row in landscape.rows[Message] if row.site_id in telling}
     return ({actor.user_id} | appearing) - {None}
 
 

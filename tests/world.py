@@ -18,9 +18,10 @@ from app.calendar_links import PATH, hash_of, new_secret
 from app.config import Settings
 from app.db.models import AccessRequest, Base, Contact, Membership, Site, User
 from app.db.nominations import Nomination
+from app.db.outbox import Message
 from app.db.preferences import CalendarSubscription
 from app.query.ids import parse_id, write_id
-from app.rules import NOMINATION_DAYS, ContactType, Role, UpdateLevel, no_levels
+from app.rules import NOMINATION_DAYS, ContactType, Language, MessageKind, Role, UpdateLevel, no_levels
 
 UPDATE, VIEW = UpdateLevel.UPDATE, UpdateLevel.VIEW
 CONTACT = {
@@ -257,6 +258,22 @@ class World:
         )
         return PATH.format(secret=secret), write_id("calendar_subscription", subscription_id)
 
+    async def message(self, place: Place, person: Person | None = None, **values: Any) -> str:
+        """A message about a site, to its primary contact if to nobody else; its id in the schema."""
+        to = person or place.primary
+        message_id = uuid7()
+        # Left out, it would be due now, as a new message is.
+        closed = {"next_attempt_at": sa.null()} if "state" in values else {}
+        told = closed | {
+            "email": to.ibm_id,
+            "language": Language.EN,
+            "kind": MessageKind.ACCESS_REMOVED,
+            "data": {"recipient_name": to.ibm_id, "site_number": place.number, "site_name": "Site"},
+        }
+        row = Message(id=message_id, site_id=place.site_id, recipient_id=to.user_id, **told | values)
+        await self.add(row)
+        return write_id("message", message_id)
+
     async def rows(self, model: Any, *conditions: Any) -> list[Any]:
         """Rows as they are in the database."""
         async with AsyncSession(self.database) as session:
@@ -284,6 +301,10 @@ class World:
             "nomination": "SELECT * FROM nomination",
             "e_notification_preference": "SELECT * FROM e_notification_preference",
             "calendar_subscription": "SELECT * FROM calendar_subscription",
+            "webhook": "SELECT * FROM webhook",
+            "webhook_secret": "SELECT * FROM webhook_secret",
+            "webhook_delivery": "SELECT * FROM webhook_delivery",
+            "message": "SELECT * FROM message",
             "history": "SELECT * FROM history_event"
             " WHERE event <> 'USER_SIGNED_IN_FIRST'"
             " AND (event <> 'USER_REGISTERED' OR actor_id IS DISTINCT FROM subject_id)",

@@ -23,6 +23,8 @@ def create_engine(url: str, settings: Settings) -> AsyncEngine:
         pool_size=settings.database_pool_size,
         max_overflow=0,
         pool_timeout=settings.database_pool_timeout,
+        # Errors end up in the log, and parameters hold secrets and what people typed.
+        hide_parameters=True,
         connect_args={"server_settings": server_settings(settings), "timeout": 10},
     )
 

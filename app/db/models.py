@@ -23,11 +23,16 @@ from app.rules import (
     DenialReason,
     Event,
     Language,
+    MessageFault,
+    MessageKind,
+    MessageState,
     PurchaseAndDownloadLevel,
     Role,
     UpdateLevel,
     ViewLevel,
 )
+
+MONTH: sa.ColumnElement[Any] = sa.literal_column("interval '1 month'", sa.Interval)
 
 
 def _enum(kind: type[Any]) -> sa.Enum:
@@ -41,6 +46,9 @@ STORED_ENUMS = (
     DenialReason,
     Event,
     Language,
+    MessageFault,
+    MessageKind,
+    MessageState,
     PurchaseAndDownloadLevel,
     Role,
     UpdateLevel,
@@ -74,6 +82,11 @@ def new_id() -> Mapped[UUID]:
     return mapped_column(primary_key=True, default=uuid7)
 
 
+def version() -> Mapped[int]:
+    """How often the row was written; a trigger counts."""
+    return mapped_column(server_default=sa.text("1"))
+
+
 def created() -> Mapped[datetime]:
     """When the row was written."""
     return mapped_column(server_default=sa.func.now())
@@ -98,12 +111,6 @@ class Site(Base):
     created_at: Mapped[datetime] = created()
     site_id = synonym("id")
 
-    @hybrid_property
-    def contacts_review_due_at(self) -> sa.ColumnElement[datetime]:
-        """When the contacts have to be looked through next, as an SQL expression; months are left to PostgreSQL."""
-        last = sa.func.coalesce(self.contacts_reviewed_at, self.created_at)
-        return last + sa.literal_column("interval '1 month'", sa.Interval)
-
     __table_args__ = (
         sa.ForeignKeyConstraint(
             ["id", "primary_membership_id", "primary_role"],
@@ -121,6 +128,11 @@ class Site(Base):
             name="contact_review_is_whole",
         ),
     )
+
+    @hybrid_property
+    def contacts_review_due_at(self) -> Any:
+        """When the contacts are to be looked through again, in SQL: a month after the last time."""
+        return sa.func.coalesce(self.contacts_reviewed_at, self.created_at) + MONTH
 
 
 class User(Base):
@@ -181,6 +193,7 @@ class Membership(Base):
     justification: Mapped[str | None]
     ends_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = created()
+    version: Mapped[int] = version()
 
     @hybrid_property
     def active(self) -> bool:
@@ -204,6 +217,7 @@ class Membership(Base):
         ),
         sa.Index(None, "id"),
         sa.Index(None, "user_id", "site_id"),
+        sa.Index(None, "ends_at", postgresql_where=sa.text("ends_at IS NOT NULL")),
         sa.CheckConstraint(
             "(role = 'SECONDARY_CONTACT') = (seat IS NOT NULL)", name="seat_is_for_secondary_contacts"
         ),
@@ -240,6 +254,7 @@ class Contact(Base):
     country: Mapped[str]
     types: Mapped[list[ContactType]]
     created_at: Mapped[datetime] = created()
+    version: Mapped[int] = version()
 
     __table_args__ = (
         sa.Index(
@@ -314,6 +329,7 @@ class AccessRequest(Base):
         sa.Index(None, "site_id", "created_at", "id"),
         sa.Index(None, "requester_id", "created_at", "id"),
         sa.Index(None, "decided_by_id"),
+        sa.Index(None, "expires_at", postgresql_where=sa.text("expires_at IS NOT NULL")),
         sa.CheckConstraint("(state = 'PENDING') = (closed_at IS NULL)", name="closed_has_a_date"),
         sa.CheckConstraint(
             "(state IN ('GRANTED', 'DENIED')) = (decided_by_id IS NOT NULL)", name="decision_has_a_decider"
@@ -368,4 +384,5 @@ class HistoryEvent(Base):
     __table_args__ = (
         sa.Index(None, "stream", "subject_id", "number"),
         sa.Index(None, "stream", "actor_id", "number"),
+        sa.Index(None, "stream", "hash"),
     )

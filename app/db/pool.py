@@ -84,6 +84,12 @@ class Pool:
         async with self.connection() as connection:
             return await connection.fetchrow(sql, *values)
 
+    async def rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        """All rows of a statement. Raises TimeoutError when no connection becomes free in time."""
+        async with self.connection() as connection:
+            found: list[Any] = await connection.fetch(sql, *values)
+            return found
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
         """A connection, as soon as one is free."""

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column, synonym
 
 from app import rules
-from app.db.models import Base, created, new_id
+from app.db.models import Base, created, new_id, version
 from app.rules import Topic
 
 
@@ -23,6 +23,7 @@ class ENotificationPreference(Base):
     email: Mapped[str | None]
     topics: Mapped[list[Topic]] = mapped_column(ARRAY(sa.Enum(Topic, name="topic")))
     created_at: Mapped[datetime] = created()
+    version: Mapped[int] = version()
     id = synonym("user_id")
 
     __table_args__ = (sa.CheckConstraint("has_no_duplicates(topics)", name="topics_differ"),)

@@ -8,27 +8,36 @@ the same shape (keys, cursors, the caller and their sites) is a parameter, fille
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from graphql import GraphQLNonNull
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.sql import visitors
 
-from app.db.pool import compiled_once, render
+from app.db.pool import render
 from app.policy import SEEING, seen, visible
 from app.query.collect import Selected, Shape
 from app.query.compile_caller import CallerColumns
+from app.query.compile_choice import chosen, looked_up, parts_of
+from app.query.compile_column import column_text, written
 from app.query.compile_page import connection
-from app.query.declare import Arguments, Column, Constant, Find, Group, OfCaller, Paged, Relation, Value
+from app.query.declare import (
+    Arguments,
+    Chosen,
+    Column,
+    Constant,
+    Find,
+    Group,
+    Lookup,
+    OfCaller,
+    Paged,
+    Parts,
+    Relation,
+    Value,
+)
 from app.query.ids import ids_in
 from app.query.jsontext import Pieces, Text, if_allowed, object_of, text_of
 from app.query.plan import Plan, Run, Unplannable, within
-
-MOMENT = 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'
-"""How `datetime.isoformat` writes a moment with microseconds, in PostgreSQL's words."""
 
 
 @dataclass
@@ -62,12 +71,12 @@ class Compiler:
     def _plan(self, columns: list[Any], relations: Iterable[int] = ()) -> Plan:
         if not columns:
             return Plan("", [], self.paged)
-        issuer = self.parameter(sa.Text, lambda run: run.identity.issuer)
-        subject = self.parameter(sa.Text, lambda run: run.identity.subject)
-        caller = self.caller.cte(issuer, subject)
-        rendered = render(sa.select(*columns).select_from(caller))
+        rendered = render(sa.select(*columns).select_from(self.caller.cte(self.parameter)))
         return Plan(
-            rendered.sql, [self.parameters[name] for name in rendered.names], self.paged, list(relations)
+            rendered.sql,
+            [self.parameters[name] for name in rendered.names],
+            self.paged,
+            list(relations),
         )
 
     def object(self, shape: Shape, model: Any, source: Relation | None = None) -> Pieces:
@@ -96,6 +105,12 @@ class Compiler:
                 return self.object(selected.shape, relation.model)
             case Relation() as relation:
                 return [self._related(selected, relation, model)]
+            case Chosen() as given:
+                return [chosen(self, selected, given, model)]
+            case Parts() as parts:
+                return [parts_of(self, selected, parts, model)]
+            case Lookup() as lookup:
+                return [looked_up(self, selected, lookup)]
             case Find() as find:
                 return [self._found(selected, find)]
             case None if selected.name == "__typename" and shape:
@@ -191,34 +206,6 @@ class Compiler:
             values,
             lambda kind, value_of: self.parameter(kind, lambda run: value_of(run.arguments[number])),
         )
-
-
-@cache
-def column_text(column: Column, is_required: bool) -> Pieces:
-    """The text of a column that whoever sees the row may see; compiled once, unless it is a subquery."""
-    has_subquery = any(isinstance(part, sa.ScalarSelect) for part in visitors.iterate(column.sql))
-    pieces = written(column, is_required)
-    if has_subquery:
-        return pieces
-    return [piece if isinstance(piece, str) else compiled_once(piece) for piece in pieces]
-
-
-def written(column: Column, is_required: bool) -> Pieces:
-    """The text of a column as JSON: strings in quotes, null where there is no value."""
-    sql, kind = column.sql, column.sql.type
-    if column.kind:
-        return [f'"{column.kind}_', sa.func.replace(sa.cast(sql, sa.Text), "-", ""), '"']
-    if isinstance(kind, sa.Enum):
-        pieces: Pieces = ['"', sa.cast(sql, sa.Text), '"']
-    elif kind.python_type is datetime:
-        pieces = ['"', sa.func.to_char(sa.func.timezone("UTC", sql), MOMENT), '"']
-    else:
-        pieces = [sa.cast(sa.func.to_json(sql), sa.Text)]
-    if is_required:
-        return pieces
-    # Concatenation by operator is null as soon as a part of it is.
-    whole = pieces[0] if len(pieces) == 1 else sa.literal('"') + pieces[1] + sa.literal('"')
-    return [sa.func.coalesce(whole, "null")]
 
 
 def is_joined(relation: Relation, source: Relation, parent: Any) -> bool:

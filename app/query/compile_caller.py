@@ -12,6 +12,7 @@ from app.actor import STANDINGS, Standing
 from app.db.models import Membership, User
 from app.db.pool import compiled_once
 from app.policy import standing
+from app.query.plan import Run
 
 CALLER = "caller"
 SITES = ARRAY(sa.Uuid)
@@ -25,11 +26,18 @@ class CallerColumns:
     """
 
     tests: dict[tuple[Standing, ...], sa.Label[Any]] = field(default_factory=dict)
+    is_spoken_to: bool = False
 
     @property
     def user_id(self) -> Any:
         """The caller's key, wherever the policy or a filter speaks of the caller."""
         return _of_caller("id", sa.Uuid)
+
+    @property
+    def language(self) -> Any:
+        """The language in which the caller is told something."""
+        self.is_spoken_to = True
+        return _of_caller("language", User.language.type)
 
     def sites_where(self, holds: Callable[[Standing], bool]) -> Any:
         """The sites at which the caller's standing passes a test."""
@@ -38,10 +46,16 @@ class CallerColumns:
             self.tests[passing] = _sites(passing).label(f"sites{len(self.tests)}")
         return _of_caller(self.tests[passing].name, SITES)
 
-    def cte(self, issuer: Any, subject: Any) -> sa.CTE:
+    def cte(self, parameter: Callable[[Any, Callable[[Run], Any]], Any]) -> sa.CTE:
         """One row about the caller; none when nobody has signed in with this identity."""
+        issuer = parameter(sa.Text, lambda run: run.identity.issuer)
+        subject = parameter(sa.Text, lambda run: run.identity.subject)
+        columns = list(self.tests.values())
+        if self.is_spoken_to:
+            wished = parameter(User.language.type, lambda run: run.wished)
+            columns.append(sa.func.coalesce(wished, User.language).label("language"))
         statement = (
-            sa.select(User.id, *self.tests.values())
+            sa.select(User.id, *columns)
             .outerjoin_from(User, Membership, sa.and_(Membership.user_id == User.id, Membership.active))
             .where(User.issuer == issuer, User.subject == subject)
             .group_by(User.id)

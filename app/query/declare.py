@@ -130,13 +130,57 @@ class Find:
     kinds: Mapping[str, tuple[str, type[Base]]]
 
 
-Declaration = Column | Constant | OfCaller | Group | Value | Relation | Find
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """One of a few given values: that of the first case whose condition holds for the caller and the row.
+
+    `cases` makes conditions and values for a caller and a table; where none holds, it is `otherwise`. A value is a
+    leaf, an object whose fields are `Value`s, or a list of such, of at most `most`; `Words` are told in the reader's
+    language.
+    """
+
+    cases: Callable[[Any, Any], list[tuple[sa.ColumnElement[bool], Any]]] = lambda caller, table: []
+    otherwise: Any = None
+    most: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """A list of objects made of more columns of the same row, of different types.
+
+    `when` says for each type under which condition on the row its object is in the list, and for whom.
+    """
+
+    when: Mapping[str, tuple[Action, sa.ColumnElement[bool]]]
+
+
+@dataclass(frozen=True, eq=False)
+class Lookup:
+    """An object for each input in the arguments, beside the row of `model` that was asked for.
+
+    `asks` has the columns of the inputs, with their types and how each is found in an input, which may refuse it.
+    `found` is an alias of the model, over the one row that is looked up for what is `asked`; its columns are null where
+    there is none, or where the caller may not do with it what it `needs`.
+    """
+
+    model: type[Base]
+    found: Any
+    needs: Action
+    asks: Mapping[str, tuple[Any, Callable[[Mapping[str, Any]], Any]]]
+
+
+def asked(name: str, kind: Any) -> Any:
+    """A column of the inputs of a `Lookup`."""
+    return sa.literal_column(f"asked.{name}", kind)
+
+
+Declaration = Column | Constant | OfCaller | Group | Value | Relation | Find | Chosen | Parts | Lookup
 
 
 def tables_of(declaration: Declaration | None) -> list[type[Base]]:
     """The tables whose rows a field shows."""
     match declaration:
-        case Relation(model=model):
+        case Relation(model=model) | Lookup(model=model):
             return [model]
         case Find(kinds=kinds):
             return [model for _, model in kinds.values()]

@@ -1,7 +1,7 @@
 """The trees of an operation, and which of their arguments differ from request to request."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import (
@@ -18,7 +18,7 @@ from graphql import (
 
 from app.query.collect import Operation, Selected, collect_roots, walk
 from app.query.declare import Value
-from app.query.plan import Unplannable
+from app.query.plan import Plan, Unplannable
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class Forest:
     """The trees of an operation.
 
     `read` are the roots that a statement reads, `resolved` those that a function or given values answer. Arguments
-    are `constant`, by the id of their field, or `varying` from request to request.
+    are `constant`, by the id of their field, or `varying` from request to request; which of these are given decides
+    between `plans`.
     """
 
     schema: GraphQLSchema
-    document: DocumentNode
     definition: OperationDefinitionNode
     type: GraphQLObjectType
     roots: list[Selected]
@@ -38,6 +38,7 @@ class Forest:
     resolved: list[Selected]
     constant: dict[int, Mapping[str, Any]]
     varying: list[Selected]
+    plans: dict[Any, list[Plan]] = field(default_factory=dict)
 
 
 def plant(
@@ -58,7 +59,7 @@ def plant(
     everything = [selected for root in roots for selected in walk(root)]
     varying = [selected for selected in everything if _varies(selected)]
     constant: dict[int, Mapping[str, Any]] = {id(selected): selected.arguments for selected in everything}
-    return Forest(schema, document, definition, kind, roots, read, resolved, constant, varying)
+    return Forest(schema, definition, kind, roots, read, resolved, constant, varying)
 
 
 def _varies(selected: Selected) -> bool:

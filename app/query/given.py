@@ -3,19 +3,26 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from graphql import GraphQLEnumType, GraphQLScalarType, get_named_type
 
 from app.query.collect import Selected, Shape
 from app.query.declare import Relation, Value
-from app.query.plan import Caller
 from app.query.rows import TYPE
+from app.rules import Language
 
 Values = Mapping[Any, Any]
 Gap = tuple[int, int]
 """Where the text of a related row belongs: which relation, and which of its rows."""
+
+
+class Reader(Protocol):
+    """Who reads what is written; values can depend on more of the request, where there is one."""
+
+    @property
+    def language(self) -> Language: ...
 
 
 @dataclass
@@ -23,7 +30,7 @@ class Writer:
     """Writes given values, leaves gaps for what they refer to, and gathers the keys of that."""
 
     arguments: Mapping[int, Mapping[str, Any]]
-    caller: Caller
+    caller: Reader
     parts: list[str | Gap] = field(default_factory=list)
     keys: dict[int, list[UUID | None]] = field(default_factory=dict)
 

@@ -14,11 +14,25 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.models import Base
-from app.policy import seen, visible
+from app.language import spoken
 from app.query.collect import Selected, Shape
-from app.query.declare import Arguments, Column, Constant, Find, Group, OfCaller, Paged, Relation, Value
+from app.query.declare import (
+    Arguments,
+    Chosen,
+    Column,
+    Constant,
+    Find,
+    Group,
+    Lookup,
+    OfCaller,
+    Paged,
+    Parts,
+    Relation,
+    Value,
+)
 from app.query.ids import ids_in, write_id
-from app.query.page import SORT, Page, Slice
+from app.query.load_statement import conditions_of, from_of, lookup_of, page_of, select_of
+from app.query.page import Page, Slice
 from app.query.plan import Caller
 from app.query.rows import PARENT, TYPE, Row, array_of, by_parent, keyed, label_of, node_shapes
 
@@ -52,7 +66,7 @@ class Reader:
         match selected.declaration:
             case Column(kind=kind):
                 values = [row[label_of(owner, selected)] for row in rows]
-                return [write_id(kind, value) for value in values] if kind else values
+                return [value and write_id(kind, value) for value in values] if kind else values
             case Constant(value=value):
                 return [value for _ in rows]
             case OfCaller():
@@ -65,6 +79,13 @@ class Reader:
                 return [None if hide else value for hide, value in zip(hidden, objects, strict=True)]
             case Value():
                 return [await self._computed(selected, row) for row in rows]
+            case Chosen() as choice:
+                given = self._choices(choice, model)
+                return [await self._given(selected, given[row[label_of(owner, selected)]]) for row in rows]
+            case Parts() as parts:
+                return await self._parts(owner, selected, parts, rows, model)
+            case Lookup() as lookup:
+                return [await self._looked_up(selected, lookup) for _ in rows]
             case Paged() as connection:
                 return await self._connected(owner, selected, connection, rows)
             case Relation() as relation:
@@ -74,9 +95,15 @@ class Reader:
         return [owner for _ in rows]
 
     async def _computed(self, selected: Selected, row: Row) -> Any:
-        """A computed value; where it is an object or a list of objects, completed in turn."""
         assert isinstance(selected.declaration, Value)
-        value = selected.declaration.compute(row, selected.arguments, self.caller)
+        return await self._given(selected, selected.declaration.compute(row, selected.arguments, self.caller))
+
+    def _choices(self, choice: Chosen, model: Any) -> list[Any]:
+        values = [*(value for _, value in choice.cases(self.caller.actor, model)), choice.otherwise]
+        return [spoken(value, self.caller.language) for value in values]
+
+    async def _given(self, selected: Selected, value: Any) -> Any:
+        """A given value; where it is an object or a list of objects, completed in turn."""
         if not selected.shapes or value is None:
             return value
         items = value if isinstance(value, list) else [value]
@@ -86,10 +113,29 @@ class Reader:
         ]
         return objects if isinstance(value, list) else objects[0]
 
+    async def _parts(
+        self, owner: str, selected: Selected, parts: Parts, rows: Sequence[Row], model: type[Base] | None
+    ) -> list[Any]:
+        """The objects of each row whose condition holds."""
+        lists: list[list[Any]] = [[] for _ in rows]
+        for name in parts.when:
+            objects = await self.complete(selected.shapes[name], rows, model)
+            for found, row, value in zip(lists, rows, objects, strict=True):
+                if row[f"{label_of(owner, selected)}.{name}"]:
+                    found.append(value)
+        return lists
+
+    async def _looked_up(self, selected: Selected, lookup: Lookup) -> Any:
+        """The objects of all inputs, in their order."""
+        statement = lookup_of(self.caller.actor, lookup, selected)
+        found = await self._fetch(statement)
+        objects = await self.complete(selected.shape, found, lookup.found)
+        return objects if selected.is_list else objects[0]
+
     async def _related(self, selected: Selected, relation: Relation, rows: Sequence[Row]) -> list[Any]:
         """The rows that belong to each parent: all of them for a list, the first for a single object."""
-        statement = self._select(relation, [selected.shape])
-        statement = statement.where(*_conditions(relation, selected, self.caller))
+        statement = select_of(self.caller.actor, relation, [selected.shape])
+        statement = statement.where(*conditions_of(relation, selected, self.caller.actor))
         order = list(relation.order(Arguments(selected.arguments))) if relation.order else []
         keys: list[Any] = [None] * len(rows)
         if relation.on and relation.local:
@@ -121,6 +167,8 @@ class Reader:
                 values: Mapping[Any, Any] = {key: counts.get(key, 0) for key in slices}
             elif below.name == "pageInfo":
                 values = {key: keyed(below.shape, cut.info()) for key, cut in slices.items()}
+            elif below.name == "__typename":
+                values = dict.fromkeys(slices, selected.shape.type.name)
             else:
                 values = await self._nodes(below, connection, slices)
             for key, value in values.items():
@@ -133,44 +181,15 @@ class Reader:
         found: dict[Any, list[Row]] = {}
         shapes = [shape for below in selected.shape.fields for shape in node_shapes(below)]
         if shapes or any(below.name in ("edges", "pageInfo") for below in selected.shape.fields):
-            rows = await self._fetch(self._cut(selected, connection, page, keys, shapes))
+            rows = await self._fetch(page_of(self.caller.actor, selected, connection, page, keys, shapes))
             found = by_parent(rows, rows)
         return {key: page.slice(found.get(key, [])) for key in keys}
-
-    def _cut(
-        self,
-        selected: Selected,
-        connection: Paged,
-        page: Page,
-        keys: list[Any],
-        shapes: list[Shape],
-    ) -> sa.Select[Any]:
-        """The statement that cuts a page out of the list of each parent."""
-        on = getattr(connection.model, connection.on or "")
-        parents = sa.select(sa.func.unnest(array_of(keys, on)).label("key")).subquery()
-        columns, descending = connection.order_by(Arguments(selected.arguments))
-        conditions = [
-            on == parents.c.key,
-            *_conditions(connection, selected, self.caller),
-            *page.conditions(columns, descending),
-        ]
-        reverse = descending != page.backwards
-        cut = (
-            self._select(connection, shapes)
-            .add_columns(*(sa.cast(column, sa.Text).label(f"{SORT}{i}") for i, column in enumerate(columns)))
-            .where(*conditions)
-            .order_by(*(column.desc() if reverse else column.asc() for column in columns))
-            .limit(page.size + 1)
-            .correlate(parents)
-            .lateral()
-        )
-        return sa.select(cut).select_from(parents.join(cut, sa.true()))
 
     async def _counts(self, selected: Selected, connection: Paged, keys: list[Any]) -> dict[Any, int]:
         on = getattr(connection.model, connection.on or "")
         statement = (
-            self._from(connection, sa.select(on, sa.func.count()))
-            .where(on == sa.any_(array_of(keys, on)), *_conditions(connection, selected, self.caller))
+            from_of(self.caller.actor, connection, sa.select(on, sa.func.count()))
+            .where(on == sa.any_(array_of(keys, on)), *conditions_of(connection, selected, self.caller.actor))
             .group_by(on)
         )
         return {row[0]: row[1] for row in await self.connection.execute(statement)}
@@ -189,7 +208,12 @@ class Reader:
     async def _edges(
         self, shape: Shape, rows: list[Row], slices: Mapping[Any, Slice], model: type[Base]
     ) -> list[dict[Any, Any]]:
-        edges = [keyed(shape, {"cursor": cursor}) for cut in slices.values() for cursor in cut.cursors()]
+        name = shape.type.name
+        edges = [
+            keyed(shape, {"cursor": cursor, "__typename": name})
+            for cut in slices.values()
+            for cursor in cut.cursors()
+        ]
         for node in shape.named("node"):
             for edge, value in zip(edges, await self.complete(node.shape, rows, model), strict=True):
                 edge[node.key] = value
@@ -211,47 +235,12 @@ class Reader:
         relation = Relation(model, on="id", local="id")
         column: Any = model.__table__.c.id
         rows = await self._fetch(
-            self._select(relation, [shape]).where(column == sa.any_(array_of(keys, column)))
+            select_of(self.caller.actor, relation, [shape]).where(column == sa.any_(array_of(keys, column)))
         )
         objects = await self.complete(shape, rows, model)
         return {row[PARENT]: value for row, value in zip(rows, objects, strict=True)}
 
-    def _select(self, relation: Relation, shapes: Iterable[Shape]) -> sa.Select[Any]:
-        columns = {PARENT: getattr(relation.model, relation.on) if relation.on else sa.null()}
-        for shape in shapes:
-            columns.update(self._columns(shape, relation.model))
-        return self._from(relation, sa.select(*(column.label(label) for label, column in columns.items())))
-
-    def _from(self, relation: Relation, statement: sa.Select[Any]) -> sa.Select[Any]:
-        statement = statement.select_from(relation.model).where(seen(self.caller.actor, relation.model))
-        for target, condition in relation.joins:
-            statement = statement.join(target, condition)
-        return statement
-
-    def _columns(self, shape: Shape, model: type[Base]) -> dict[str, Any]:
-        """The columns that a shape needs of its table, by label."""
-        columns: dict[str, Any] = {}
-        for selected in shape.fields:
-            match selected.declaration:
-                case Column(sql=sql, needs=needs):
-                    shown = sa.case((visible(self.caller.actor, needs, model), sql)) if needs else sql
-                    columns[label_of(shape.type.name, selected)] = shown
-                case Group(needs=needs):
-                    columns.update(self._columns(selected.shape, model))
-                    if needs:
-                        columns[label_of(shape.type.name, selected)] = visible(
-                            self.caller.actor, needs, model
-                        )
-                case Value(columns=names):
-                    columns.update({name: getattr(model, name) for name in names})
-                case Relation(local=str(name)):
-                    columns[name] = getattr(model, name)
-        return columns
-
     async def _fetch(self, statement: sa.Select[Any]) -> list[Row]:
-        rows: list[Row] = [dict(row) for row in (await self.connection.execute(statement)).mappings()]
+        found = (await self.connection.execute(statement)).mappings()
+        rows: list[Row] = [dict(row) for row in found]
         return rows
-
-
-def _conditions(relation: Relation, selected: Selected, caller: Caller) -> list[sa.ColumnElement[bool]]:
-    return relation.where(Arguments(selected.arguments), caller.actor) if relation.where else []

@@ -26,15 +26,20 @@ class Caller(Protocol):
     actor: Actor
     language: Language
     page_limit: int
+    wished: Language | None
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one request fills into a statement; `keys` are those that given values refer to, by relation."""
+    """What one request fills into a statement; `keys` are those that given values refer to, by relation.
+
+    `wished` is the language of the request, where it names one.
+    """
 
     identity: Identity
     arguments: Mapping[int, Mapping[str, Any]]
     pages: Mapping[int, Page]
+    wished: Language | None = None
     keys: Mapping[int, list[UUID | None]] = field(default_factory=dict)
 
 

@@ -1,7 +1,7 @@
 """An operation that is ready to be answered, and its answer."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -21,6 +21,14 @@ from app.query.page import Page
 from app.query.plan import Plan, Run
 
 ById = Mapping[int, Mapping[str, Any]]
+
+
+class Rows(Protocol):
+    """Where statements are sent: the pool, or a transaction."""
+
+    async def row(self, sql: str, values: Sequence[Any]) -> Any:
+        """The first row of a statement."""
+        ...
 
 
 class Caller(planned.Caller, Protocol):
@@ -99,21 +107,22 @@ class Prepared:
         found = root.definition.resolve(None, self._info(root), **self.arguments[id(root)])
         return await found or "null"
 
-    async def complete(self, root: Selected, plan: Plan, values: Values) -> str:
+    async def complete(self, root: Selected, plan: Plan, values: Values, source: Rows | None = None) -> str:
         """The text of given values, with what they refer to as it is now. Raises BAD_USER_INPUT for a forged cursor."""
         writer = Writer(self.arguments, self.caller)
         writer.write(root, values)
         found: dict[int, Any] = {}
         if self.caller.identity and any(key for keys in writer.keys.values() for key in keys):
             try:
-                row = await self.pool.row(plan.sql, plan.values(self._run(self.caller.identity, writer.keys)))
+                run = self._run(self.caller.identity, writer.keys)
+                row = await (source or self.pool).row(plan.sql, plan.values(run))
             except asyncpg.DataError as error:
                 raise bad_input("A value in the request cannot be compared with what is kept.") from error
             found = dict(zip(plan.relations, row, strict=True))
         return writer.text(found)
 
     def _run(self, identity: Identity, keys: Mapping[int, list[Any]]) -> Run:
-        return Run(identity, self.arguments, self.pages, keys)
+        return Run(identity, self.arguments, self.pages, self.caller.wished, keys)
 
     def _info(self, root: Selected) -> GraphQLResolveInfo[Any]:
         """What graphql-core tells a resolver."""
@@ -143,6 +152,6 @@ class Completion:
     root: Selected
     plan: Plan
 
-    async def complete(self, values: Values) -> str:
-        """The text of the field, with what the values refer to as it is now."""
-        return await self.prepared.complete(self.root, self.plan, values)
+    async def complete(self, values: Values, tx: Rows | None = None) -> str:
+        """The text of the field, with what the values refer to as it is now, or as it is in a transaction."""
+        return await self.prepared.complete(self.root, self.plan, values, tx)

@@ -36,6 +36,7 @@ def by_parent(rows: Sequence[Row], values: Sequence[Any]) -> dict[Any, list[Any]
 
 def keyed(shape: Shape, values: Mapping[str, Any]) -> dict[Any, Any]:
     """An object of plain values, under the keys by which they were asked for."""
+    values = {"__typename": shape.type.name, **values}
     return {TYPE: shape.type.name} | {
         selected.key: values[selected.name] for selected in shape.fields if selected.name in values
     }

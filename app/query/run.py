@@ -1,5 +1,6 @@
 """Operations answered by statements that are planned once for each shape, then only filled in and passed on."""
 
+import weakref
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,7 +27,10 @@ from app.query.plan import Plan, Unplannable
 from app.query.prepared import Answered, ById, Caller, Prepared
 
 log = structlog.get_logger()
-MOST_PLANS = 500
+DECISIVE = ("orderBy", "language")
+"""Arguments whose values stand in the text of a statement."""
+MOST_SHAPES = 20
+"""Of one document: by its operations, by the values of @skip and @include, and by which arguments are given."""
 Structure = tuple[Any, ...] | str | bool
 
 
@@ -36,8 +40,7 @@ class Engine:
 
     schema: GraphQLSchema
     pool: Pool
-    forests: dict[Any, Forest] = field(default_factory=dict)
-    plans: dict[Any, tuple[Forest, list[Plan]]] = field(default_factory=dict)
+    forests: dict[int, dict[Any, Forest]] = field(default_factory=dict)
     unplanned: Counter[str] = field(default_factory=Counter)
 
     async def answer(
@@ -84,21 +87,26 @@ class Engine:
 
     def _forest(self, document: DocumentNode, definition: OperationDefinitionNode, variables: Any) -> Forest:
         conditions = tuple(item for item in variables.coerced.items() if isinstance(item[1], bool))
-        key = (id(document), id(definition), conditions)
-        forest = self.forests.get(key)
-        if forest is None or forest.document is not document:
+        key = (id(definition), conditions)
+        forests = self.forests.get(id(document))
+        if forests is None:
+            forests = self.forests[id(document)] = {}
+            # What belongs to a document is forgotten with it.
+            weakref.finalize(document, self.forests.pop, id(document), None)
+        forest = forests.get(key)
+        if forest is None:
             forest = plant(self.schema, document, definition, variables)
-            _keep(self.forests, key, forest)
+            _keep(forests, key, forest)
         return forest
 
     def _plans(self, forest: Forest, arguments: ById) -> list[Plan]:
         """The statement of the roots that are read, then one for each of those that are resolved."""
-        structure = tuple(_structure(arguments[id(selected)]) for selected in forest.varying)
-        known, plans = self.plans.get((id(forest), structure), (None, []))
-        if known is not forest:
+        structure = tuple(structure_of(arguments[id(selected)]) for selected in forest.varying)
+        plans = forest.plans.get(structure)
+        if plans is None:
             plans = [Compiler(arguments).plan(forest.read)]
             plans += [Compiler(arguments).completion(root) for root in forest.resolved]
-            _keep(self.plans, (id(forest), structure), (forest, plans))
+            _keep(forest.plans, structure, plans)
         return plans
 
     def _note(self, reason: str) -> None:
@@ -106,11 +114,11 @@ class Engine:
         log.info("answered without a plan", reason=reason)
 
 
-def _structure(values: Any, by_value: bool = False) -> Structure:
-    """What decides the shape of a statement: what is given, and the values of orders."""
+def structure_of(values: Any, by_value: bool = False) -> Structure:
+    """What decides the shape of a statement: what is given, and the values of orders and of languages."""
     if isinstance(values, dict):
         return tuple(
-            (name, _structure(value, by_value or name == "orderBy"))
+            (name, structure_of(value, by_value or name in DECISIVE))
             for name, value in values.items()
             if value is not None
         )
@@ -118,6 +126,6 @@ def _structure(values: Any, by_value: bool = False) -> Structure:
 
 
 def _keep(cache: dict[Any, Any], key: Any, value: Any) -> None:
-    if len(cache) >= MOST_PLANS:
+    if len(cache) >= MOST_SHAPES:
         cache.pop(next(iter(cache)))
     cache[key] = value

@@ -10,6 +10,7 @@ from app.context import Transaction
 from app.db.locks import relying_on_absence
 from app.db.models import AccessRequest, Membership, Site, User
 from app.errors import Code, Fault, UserError, refuse
+from app.messages import notices
 from app.policy import Action
 from app.resolvers.asking import ask, expiry, wished_levels
 from app.resolvers.closing import close_as_denied, close_as_granted, close_as_withdrawn
@@ -90,6 +91,7 @@ async def grant(tx: Transaction, input: GrantAccessRequestInput) -> dict[str, An
         access = _raising(asked, input, membership)
         await raise_(tx, membership, requester, access)
     close_as_granted(tx, asked, requester, access.role, tidy(input.justification))
+    await notices.access_granted(tx.session, asked, membership)
     return {"access_request_id": asked.id, "membership_id": membership.id, "site_id": asked.site_id}
 
 
@@ -137,6 +139,7 @@ async def deny(tx: Transaction, input: DenyAccessRequestInput) -> dict[str, Any]
     _check_pending(asked)
     requester = await tx.session.get_one(User, asked.requester_id)
     close_as_denied(tx, asked, requester, input.reason)
+    await notices.access_denied(tx.session, asked)
     return {"access_request_id": asked.id, "site_id": asked.site_id}
 
 

@@ -8,6 +8,7 @@ from app.context import Transaction, key_in
 from app.db.models import AccessRequest, Membership, Site
 from app.errors import Code, UserError, refuse
 from app.history import values_of
+from app.messages import notices
 from app.policy import Action
 from app.resolvers.closing import pending_request
 from app.resolvers.giving import levels_of, membership_of
@@ -18,7 +19,10 @@ from app.texts import check_justification, tidy
 
 
 async def ask(tx: Transaction, request: AccessRequest, *path: str | int) -> None:
-    """Write a request. Raises PENDING_REQUEST_EXISTS at `path` when one of the same person waits for the site."""
+    """Write a request, and tell the deciders.
+
+    Raises PENDING_REQUEST_EXISTS at `path` when one of the same person waits for the site.
+    """
     if await pending_request(tx, request.site_number, request.requester_id):
         raise refuse(Code.PENDING_REQUEST_EXISTS, *path)
     tx.session.add(request)
@@ -30,6 +34,7 @@ async def ask(tx: Transaction, request: AccessRequest, *path: str | int) -> None
         after=values_of(request),
         justification=request.justification,
     )
+    await notices.access_requested(tx.session, request)
 
 
 def expiry(site: Site) -> datetime | None:

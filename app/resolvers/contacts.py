@@ -14,7 +14,7 @@ from app.errors import Code, Fault, UserError, refuse
 from app.history import Values, values_of
 from app.policy import Action
 from app.query.ids import parse_id
-from app.rules import BATCH_LIMIT, ContactType, Event
+from app.rules import BATCH_LIMIT, ContactType, Event, check_version
 from app.schema.inputs import (
     CreateContactInput,
     DeleteContactInput,
@@ -53,6 +53,7 @@ async def update(tx: Transaction, input: UpdateContactInput) -> dict[str, Any]:
     """Save one contact."""
     contact = await tx.fetch(Contact, input.contact_id, Action.CHANGE_CONTACTS, "contactId")
     values, faults = check_contact(input)
+    faults = [*check_version(input.expected_version, contact.version, contact_id=contact.id), *faults]
     await _save(tx, contact.site_id, [Change(contact, values)], faults)
     return {"contact_id": contact.id, "site_id": contact.site_id}
 
@@ -68,6 +69,8 @@ async def update_all(tx: Transaction, input: UpdateContactsInput) -> dict[str, A
     for index, form in enumerate(input.contacts):
         key, found = _key(form.contact_id, existing, changes)
         values, more = check_contact(form)
+        if key:
+            found = list(check_version(form.expected_version, existing[key].version, contact_id=key))
         faults += [fault.under("contacts", index) for fault in (*found, *more)]
         if key:
             changes[key] = Change(existing[key], values, ("contacts", index))

@@ -9,6 +9,7 @@ from app.context import Transaction
 from app.db.models import Membership, Site, User
 from app.db.nominations import Nomination
 from app.history import values_of
+from app.messages import notices
 from app.resolvers.giving import assign, free_seats, record_change
 from app.rules import PRIVILEGES, Event, Level, NominationState, Role, no_levels
 
@@ -52,6 +53,7 @@ async def hand_over(
         name = await name_of(tx, membership.user_id)
         record_change(tx, Event.MEMBERSHIP_UPDATED, membership, name, old, None)
     await _point_at(tx, site, successor, reason, justification)
+    await notices.primary_contact_handed_over(tx.session, former, successor)
 
 
 async def _point_at(

@@ -11,6 +11,7 @@ from app.db.models import AccessRequest, Membership, Site, User
 from app.errors import Code, Fault, UserError, refuse
 from app.history import values_of
 from app.identity import person_with
+from app.messages import notices
 from app.policy import Action
 from app.resolvers.closing import close_as_denied, close_as_granted, close_as_withdrawn, pending_request
 from app.resolvers.giving import Access, assign, give, levels_of, membership_of, record_change
@@ -21,6 +22,7 @@ from app.rules import (
     Event,
     check_levels,
     check_role,
+    check_version,
 )
 from app.schema.inputs import (
     AddUserInput,
@@ -56,6 +58,7 @@ async def add(tx: Transaction, input: AddUserInput) -> dict[str, Any]:
         # It may have been made before the site was, and so be without one.
         request.site_id = site.id
         close_as_granted(tx, request, user, input.role, justification)
+    await notices.welcome(tx.session, membership)
     return {
         "membership_id": membership.id,
         "site_id": site.id,
@@ -79,6 +82,7 @@ async def update(tx: Transaction, input: UpdateMembershipInput) -> dict[str, Any
     wanted = levels_of(membership) | levels(input.privileges)
     ends_at = input.ends_at.value if input.ends_at else membership.ends_at
     faults = [
+        *check_version(input.expected_version, membership.version, membership_id=membership.id),
         *check_role(role),
         *check_levels(role, wanted),
         *(check_end(ends_at, "endsAt") if ends_at != membership.ends_at else ()),
@@ -94,6 +98,7 @@ async def update(tx: Transaction, input: UpdateMembershipInput) -> dict[str, Any
     await assign(tx, membership, role, wanted)
     name = await _name(tx, membership)
     record_change(tx, Event.MEMBERSHIP_UPDATED, membership, name, before, justification)
+    await notices.access_changed(tx.session, membership, before)
     return {"membership_id": membership.id, "site_id": membership.site_id}
 
 
@@ -108,6 +113,8 @@ async def remove(tx: Transaction, input: RemoveMembershipInput) -> dict[str, Any
     if request is not None:
         requester = await tx.session.get_one(User, membership.user_id)
         close_as_denied(tx, request, requester, DenialReason.ACCESS_NOT_NECESSARY)
+        await notices.access_denied(tx.session, request)
+    await notices.access_removed(tx.session, membership)
     return {"removed": membership.id, "site_id": membership.site_id}
 
 

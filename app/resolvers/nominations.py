@@ -8,6 +8,7 @@ from app.db.models import Membership, Site
 from app.db.nominations import Nomination
 from app.errors import Code, Fault, UserError, refuse
 from app.history import values_of
+from app.messages import notices
 from app.policy import Action
 from app.resolvers.handing_over import close, hand_over, name_of, pending_nomination
 from app.rules import NOMINATION_DAYS, Event, NominationState, Role
@@ -48,6 +49,7 @@ async def nominate(tx: Transaction, input: NominatePrimaryContactInput) -> dict[
         after=values_of(nomination),
         justification=nomination.justification,
     )
+    await notices.primary_contact_nominated(tx.session, nomination)
     return {"nomination_id": nomination.id, "site_id": site.id}
 
 

@@ -13,7 +13,7 @@ from app.db.preferences import CalendarSubscription, ENotificationPreference
 from app.errors import Code, Fault, UserError, refuse
 from app.history import Values, values_of
 from app.policy import Action
-from app.rules import CALENDAR_SUBSCRIPTIONS, Event, Topic
+from app.rules import CALENDAR_SUBSCRIPTIONS, Event, Topic, check_version
 from app.schema.preference_inputs import (
     CreateCalendarSubscriptionInput,
     RevokeCalendarSubscriptionInput,
@@ -30,9 +30,11 @@ async def update_e_notifications(
     email, faults = (None, []) if input.email is None else check_typed_email(input.email, "email")
     if len(set(input.topics)) < len(input.topics):
         faults = [*faults, Fault(code=Code.DUPLICATE, path=("topics",))]
+    found = await tx.session.get(ENotificationPreference, user.id)
+    present = found.version if found else 0
+    faults = [*check_version(input.expected_version, present, user_id=user.id), *faults]
     if faults:
         raise UserError(*faults)
-    found = await tx.session.get(ENotificationPreference, user.id)
     before = values_of(found) if found else None
     preference = found or ENotificationPreference(user_id=user.id)
     preference.email = email

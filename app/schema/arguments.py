@@ -10,6 +10,8 @@ from app.schema.enums import (
     AccessRequestState,
     ContactType,
     MembershipOrderField,
+    MessageOrderField,
+    MessageState,
     OrderDirection,
     Role,
     Topic,
@@ -56,6 +58,21 @@ class AccessRequestOrder:
     direction: OrderDirection = described("Which way.", default=OrderDirection.ASC)
 
 
+@strawberry.input(description="Which messages to list; all given conditions hold.")
+class MessageFilter:
+    """Which messages."""
+
+    states: list[MessageState] | None = described("Is in one of these states.", default=None)
+
+
+@strawberry.input(description="How messages are sorted.")
+class MessageOrder:
+    """How messages are sorted."""
+
+    field: MessageOrderField = described("By what.")
+    direction: OrderDirection = described("Which way.", default=OrderDirection.ASC)
+
+
 First = Annotated[
     int | None,
     strawberry.argument(
@@ -78,6 +95,12 @@ WhichAccessRequests = Annotated[
 ]
 AccessRequestsBy = Annotated[
     AccessRequestOrder | None, strawberry.argument(description="In which order; oldest first by default.")
+]
+WhichMessages = Annotated[
+    MessageFilter | None, strawberry.argument(description="Which ones; all by default.")
+]
+MessagesBy = Annotated[
+    MessageOrder | None, strawberry.argument(description="In which order; oldest first by default.")
 ]
 WithType = Annotated[ContactType | None, strawberry.argument(description="Only those who hold this type.")]
 Matter = Annotated[ContactType, strawberry.argument(description="What it is about.")]

@@ -54,11 +54,12 @@ class PrivilegeCatalog:
     """All applications."""
 
     applications: list[Application] = reads(
-        Value(lambda *_: [_application(privilege) for privilege in CATALOG]), "In the order of a form."
+        Value(lambda *_: [application(privilege) for privilege in CATALOG]), "In the order of a form."
     )
 
 
-def _application(privilege: Privilege) -> dict[str, Any]:
+def application(privilege: Privilege) -> dict[str, Any]:
+    """The values of an application."""
     holders = (Role.PRIMARY_CONTACT, Role.SECONDARY_CONTACT) if privilege.secondary_contacts_only else Role
     return {
         "field": ".".join(privilege.path),

@@ -14,15 +14,21 @@ from app.rules import (
     AccessRequestState,
     ContactType,
     DenialReason,
+    Event,
     Language,
+    MessageKind,
+    MessageState,
     NominationState,
     OverviewLevel,
+    PrivilegeName,
     PurchaseAndDownloadLevel,
+    RecommendationCode,
     Role,
     Topic,
     UpdateLevel,
     ViewLevel,
 )
+from app.webhook_rules import WebhookDeliveryState, WebhookDisabledReason, WebhookFailure
 
 __all__ = [
     "AccessRequestKind",
@@ -31,16 +37,26 @@ __all__ = [
     "Code",
     "ContactType",
     "DenialReason",
+    "Event",
     "Language",
     "MembershipOrderField",
+    "MessageKind",
+    "MessageOrderField",
+    "MessageState",
     "NominationState",
     "OrderDirection",
     "OverviewLevel",
+    "PrivilegeName",
     "PurchaseAndDownloadLevel",
+    "RecommendationCode",
     "Role",
     "Topic",
     "UpdateLevel",
     "ViewLevel",
+    "WebhookDeliveryOrderField",
+    "WebhookDeliveryState",
+    "WebhookDisabledReason",
+    "WebhookFailure",
 ]
 
 
@@ -70,6 +86,20 @@ class AccessRequestOrderField(Enum):
 
     CREATED_AT = "CREATED_AT"
     REQUESTER_NAME = "REQUESTER_NAME"
+
+
+class WebhookDeliveryOrderField(Enum):
+    """By what deliveries are sorted."""
+
+    CREATED_AT = "CREATED_AT"
+    ATTEMPTS = "ATTEMPTS"
+
+
+class MessageOrderField(Enum):
+    """By what messages are sorted."""
+
+    CREATED_AT = "CREATED_AT"
+    RECIPIENT_NAME = "RECIPIENT_NAME"
 
 
 _NONE = "No use of the application."
@@ -178,6 +208,31 @@ _described(
         "NEW_VERSIONS": "New versions of products, and how to upgrade to them.",
     },
 )
+_described(
+    PrivilegeName,
+    "An application, by its place in PrivilegeSet.",
+    {
+        "PURCHASE_AND_DOWNLOAD": "PrivilegeSet.purchaseAndDownload.",
+        "REPORTING": "PrivilegeSet.reporting.",
+        "ENTITLEMENT_INVENTORY": "PrivilegeSet.entitlementInventory.",
+        "ENTITLEMENT_ALLOCATIONS": "PrivilegeSet.entitlementAllocations.",
+        "MANAGE_ACCESS": "PrivilegeSet.accountManagement.manageAccess.",
+        "CONTACT_UPDATES": "PrivilegeSet.accountManagement.contactUpdates.",
+        "CONTACT_UPDATE_OVERVIEW": "PrivilegeSet.accountManagement.contactUpdateOverview.",
+        "ACCOUNT_DOCUMENTS": "PrivilegeSet.accountManagement.accountDocuments.",
+    },
+)
+_described(
+    RecommendationCode,
+    "What a site could do better.",
+    {
+        "NO_SECONDARY_CONTACT": "Nobody assists the primary contact.",
+        "SINGLE_DECIDER": "There are secondary contacts, but the primary contact alone decides about access.",
+        "CONTACT_REVIEW_OVERDUE": "The monthly review of the contacts has not been done in time.",
+        "ACCESS_ENDS_SOON": "The access of somebody ends soon.",
+        "OLD_PENDING_REQUESTS": "Somebody has been waiting for a decision for long.",
+    },
+)
 _described(OrderDirection, "Which way a list runs.", {"ASC": "Smallest first.", "DESC": "Largest first."})
 _described(
     MembershipOrderField,
@@ -194,6 +249,111 @@ _described(
     {
         "CREATED_AT": "When access was asked for.",
         "REQUESTER_NAME": "The requester's last name, then first name.",
+    },
+)
+_described(
+    Event,
+    "What happened, in the history.",
+    {
+        "SITE_CREATED": "The site was created.",
+        "USER_REGISTERED": "A person became known to the service. Concerns no site.",
+        "USER_SIGNED_IN_FIRST": "A person signed in for the first time. Concerns no site.",
+        "ACCESS_REQUESTED": "Somebody asked for access, or a member for more.",
+        "ACCESS_REQUEST_WITHDRAWN": "A requester took their request back.",
+        "ACCESS_REQUEST_EXPIRED": "A request ran out before it was decided.",
+        "ACCESS_REQUEST_GRANTED": "A request was granted.",
+        "ACCESS_REQUEST_DENIED": "A request was denied.",
+        "USER_ADDED": "A person was given access.",
+        "MEMBERSHIP_UPDATED": "Role, levels or end of a member's access were changed.",
+        "MEMBERSHIP_REMOVED": "A member's access was taken away.",
+        "SITE_LEFT": "A member gave up their access.",
+        "CONTACT_CREATED": "A contact was written.",
+        "CONTACT_UPDATED": "A contact was changed.",
+        "CONTACT_DELETED": "A contact was deleted.",
+        "CONTACTS_REVIEWED": "The contacts were looked through.",
+        "E_NOTIFICATIONS_UPDATED": "A person changed their own eNotifications. Concerns no site.",
+        "CALENDAR_SUBSCRIBED": "A calendar was subscribed to the review reminder.",
+        "CALENDAR_REVOKED": "A calendar subscription was revoked.",
+        "WEBHOOK_CREATED": "A webhook was created.",
+        "WEBHOOK_UPDATED": "A webhook was changed.",
+        "WEBHOOK_DELETED": "A webhook was deleted.",
+        "WEBHOOK_SECRET_ROTATED": "A webhook got a new secret.",
+        "WEBHOOK_DISABLED": "The service stopped sending to a webhook.",
+        "PRIMARY_CONTACT_NOMINATED": "The primary contact asked a member to take over.",
+        "NOMINATION_ACCEPTED": "The nominee accepted.",
+        "NOMINATION_DECLINED": "The nominee declined.",
+        "NOMINATION_CANCELLED": "A nomination was taken back, or ended with the nominee's access.",
+        "NOMINATION_EXPIRED": "A nomination ran out before it was answered.",
+        "PRIMARY_CONTACT_HANDED_OVER": "A member became the primary contact.",
+    },
+)
+_described(
+    WebhookDeliveryState,
+    "How far a delivery got.",
+    {
+        "QUEUED": "Waits for its first or its next attempt.",
+        "DELIVERED": "The receiver answered with a status of 200 to 299.",
+        "DEAD": "Every attempt failed; only redeliverWebhook sends it again.",
+    },
+)
+_described(
+    WebhookDisabledReason,
+    "Why the service itself stopped sending to a webhook.",
+    {
+        "GONE": "The receiver answered with status 410.",
+        "FAILING": "Every attempt of at least three days failed.",
+    },
+)
+_described(
+    WebhookFailure,
+    "Why an attempt failed.",
+    {
+        "BAD_STATUS": "The receiver answered with a status outside of 200 to 299; redirects are not followed.",
+        "TIMED_OUT": "There was no connection within 5 seconds, or no answer within 15.",
+        "NAME_NOT_FOUND": "The name in the address is not known.",
+        "ADDRESS_FORBIDDEN": "The name leads to an address that is not on the public internet.",
+        "NOT_CONNECTED": "The receiver refused the connection or cannot be reached.",
+        "CERTIFICATE_REFUSED": "No secure connection: the certificate is not valid for the name, or not trusted.",
+        "NO_ANSWER": "The connection broke, or what came over it was not HTTP.",
+    },
+)
+_described(
+    WebhookDeliveryOrderField,
+    "By what deliveries are sorted.",
+    {"CREATED_AT": "When it was queued.", "ATTEMPTS": "How often it was tried."},
+)
+_described(
+    MessageKind,
+    "What a message to a person is about.",
+    {
+        "ACCESS_REQUESTED": "Somebody asks for access, or a member for more; to all who may decide.",
+        "ACCESS_GRANTED": "A request was granted; to the requester.",
+        "ACCESS_DENIED": "A request was denied, with the reason; to the requester.",
+        "ACCESS_REQUEST_EXPIRED": "A request expired before anybody decided it; to the requester.",
+        "WELCOME": "Somebody was added to the site; to them.",
+        "ACCESS_CHANGED": "Role, levels or end of a member's access have changed; to the member.",
+        "ACCESS_REMOVED": "A member's access was taken away; to the one who had it.",
+        "ACCESS_ENDS": "Access ends in 30, 14 or 2 days; to the member.",
+        "PRIMARY_CONTACT_NOMINATED": "A member is asked to become primary contact; to the member.",
+        "PRIMARY_CONTACT_HANDED_OVER": "The site has a new primary contact; to the former and the new one.",
+        "MONTHLY_REVIEW": "The contacts are to be looked through; to the primary contact, every month.",
+    },
+)
+_described(
+    MessageState,
+    "Where a message stands on its way.",
+    {
+        "QUEUED": "Waits to be sent, for the first time or again.",
+        "SENT": "The mail server has taken it.",
+        "DEAD": "It was tried often enough and is not sent any more, unless an operator sends it again.",
+    },
+)
+_described(
+    MessageOrderField,
+    "By what messages are sorted.",
+    {
+        "CREATED_AT": "When the message was written.",
+        "RECIPIENT_NAME": "The recipient's last name, then first name.",
     },
 )
 strawberry.enum(

@@ -7,9 +7,11 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.db.models import AccessRequest, Contact, Membership, Site, User
+from app.db.models import AccessRequest, Contact, HistoryEvent, Membership, Site, User
 from app.db.nominations import Nomination
+from app.db.outbox import Message
 from app.db.preferences import ENotificationPreference
+from app.db.webhooks import WebhookDelivery
 from app.errors import bad_input
 from app.query.declare import Arguments
 from app.query.ids import parse_id
@@ -31,9 +33,9 @@ PATTERN_CHARACTER = re.compile(r"[%_\\]")
 CONTACT_TYPE = Contact.types.type.item_type
 
 
-def held(name: str) -> Any:
+def held(name: str, table: Any = Membership) -> Any:
     """The level of a privilege that a membership holds; the primary contact's is the highest."""
-    column = getattr(Membership, name)
+    column = getattr(table, name)
     return sa.func.coalesce(column, sa.literal(PRIVILEGES[name].highest, column.type))
 
 
@@ -64,10 +66,11 @@ def one_site(arguments: Arguments, actor: Any) -> Conditions:
         raise bad_input("Give either id or number.")
     if arguments.has("id"):
         return [Site.id == arguments.value(sa.Uuid, "id", convert=lambda value: key_of(value, "site"))]
-    return [Site.number == arguments.value(sa.Text, "number", convert=_searched_number)]
+    return [Site.number == arguments.value(sa.Text, "number", convert=searched_number)]
 
 
-def _searched_number(number: str) -> str:
+def searched_number(number: str) -> str:
+    """A site number to look for, as it is kept, or one that no site has."""
     return site_number(number) if all(map(is_readable, number)) else NO_NUMBER
 
 
@@ -117,6 +120,22 @@ def pending_nominations(arguments: Arguments, actor: Any) -> Conditions:
 def oldest_first(arguments: Arguments) -> list[Any]:
     """Nominations in the order in which they were made."""
     return [Nomination.created_at, Nomination.id]
+
+
+def webhook_deliveries(arguments: Arguments, actor: Any) -> Conditions:
+    """The deliveries that a `WebhookDeliveryFilter` leaves."""
+    if not arguments.has("filter", "states"):
+        return []
+    states = arguments.value(ARRAY(WebhookDelivery.state.type), "filter", "states")
+    return [WebhookDelivery.state == sa.any_(states)]
+
+
+def messages(arguments: Arguments, actor: Any) -> Conditions:
+    """The messages that a `MessageFilter` leaves."""
+    if not arguments.has("filter", "states"):
+        return []
+    states = arguments.value(ARRAY(Message.state.type), "filter", "states")
+    return [Message.state == sa.any_(states)]
 
 
 def _holds_type(arguments: Arguments) -> sa.ColumnElement[bool]:
@@ -174,6 +193,8 @@ chosen_topics = sa.func.coalesce(
     sa.cast(sa.literal_column("'{}'"), ENotificationPreference.topics.type),
 )
 """Of what a person wants to be told by eNotification."""
+chosen_version = sa.func.coalesce(_preference(ENotificationPreference.version), 0)
+"""How often a person has set their eNotifications."""
 remaining_seats = SECONDARY_CONTACT_SEATS - (
     sa.select(sa.func.count(Membership.seat))
     .where(Membership.site_id == Site.id, Membership.seat.is_not(None))
@@ -181,3 +202,13 @@ remaining_seats = SECONDARY_CONTACT_SEATS - (
     .scalar_subquery()
 )
 """How many secondary contacts a site can still have."""
+
+last_event_id = (
+    sa.select(sa.literal("event_", literal_execute=True) + sa.func.encode(HistoryEvent.hash, "hex"))
+    .where(HistoryEvent.stream == Site.id)
+    .order_by(HistoryEvent.number.desc())
+    .limit(sa.literal(1, literal_execute=True))
+    .correlate(Site)
+    .scalar_subquery()
+)
+"""The id of a site's newest event, as `app.live.changes` writes it."""

@@ -2,11 +2,11 @@
 
 import strawberry
 
-from app.schema.inputs import described
+from app.schema.inputs import MutationInput, described
 
 
 @strawberry.input(description="Asks a member to become the primary contact of their site.")
-class NominatePrimaryContactInput:
+class NominatePrimaryContactInput(MutationInput):
     """Nominates."""
 
     site_id: strawberry.ID = described("The site.")
@@ -17,7 +17,7 @@ class NominatePrimaryContactInput:
 
 
 @strawberry.input(description="Takes a nomination back.")
-class CancelNominationInput:
+class CancelNominationInput(MutationInput):
     """Cancels a nomination."""
 
     nomination_id: strawberry.ID = described("The pending nomination.")
@@ -29,14 +29,14 @@ class CancelNominationInput:
     "manage access and contact updates, which are NONE until somebody sets them. The contact with the type PRIMARY is "
     "no role and stays as it is."
 )
-class AcceptNominationInput:
+class AcceptNominationInput(MutationInput):
     """Accepts a nomination."""
 
     nomination_id: strawberry.ID = described("The pending nomination.")
 
 
 @strawberry.input(description="Declines to become the primary contact.")
-class DeclineNominationInput:
+class DeclineNominationInput(MutationInput):
     """Declines a nomination."""
 
     nomination_id: strawberry.ID = described("The pending nomination.")

@@ -7,12 +7,29 @@ import strawberry
 from strawberry import Maybe
 
 from app.rules import ACCESS_YEARS, PRIVILEGES, Level
-from app.schema.enums import ContactType, DenialReason, PurchaseAndDownloadLevel, Role, UpdateLevel, ViewLevel
+from app.schema.enums import (
+    ContactType,
+    DenialReason,
+    PrivilegeName,
+    PurchaseAndDownloadLevel,
+    Role,
+    UpdateLevel,
+    ViewLevel,
+)
 
 
 def described(description: str, **options: Any) -> Any:
     """A field of an input."""
     return strawberry.field(description=description, **options)
+
+
+def version_read() -> Any:
+    """The field of an update in which the caller says on what they decided."""
+    return described(
+        "The version that was read; when somebody has changed it since, nothing is done and the answer has the "
+        "present one. Not compared when left out.",
+        default=None,
+    )
 
 
 @strawberry.input(
@@ -57,8 +74,25 @@ def levels(given: PrivilegesInput | None) -> dict[str, Level]:
     return {name: level for name, level in found.items() if level is not None}
 
 
+@strawberry.input(description="What the inputs of all mutations have.")
+class MutationInput:
+    """What all have."""
+
+    validate_only: bool = described(
+        "Only check and show: everything is checked, the answer is as if it were done, and nothing is: no change, no "
+        "event, no message. Ids of new things lead nowhere.",
+        default=False,
+    )
+    idempotency_key: str | None = described(
+        "A key of the caller's own making, such as a UUID, for an act that may be sent twice: within 24 hours it is "
+        "done once, and answered again with what it was about. Another act with the same key is refused. Secrets that "
+        "are shown once are not shown again. Up to 100 characters.",
+        default=None,
+    )
+
+
 @strawberry.input(description="Asks for access to a site.")
-class RequestAccessInput:
+class RequestAccessInput(MutationInput):
     """Asks for access."""
 
     site_number: str = described(
@@ -71,14 +105,14 @@ class RequestAccessInput:
 
 
 @strawberry.input(description="Takes back one's own pending request.")
-class WithdrawAccessRequestInput:
+class WithdrawAccessRequestInput(MutationInput):
     """Takes a request back."""
 
     access_request_id: strawberry.ID = described("The pending request.")
 
 
 @strawberry.input(description="Grants an access request.")
-class GrantAccessRequestInput:
+class GrantAccessRequestInput(MutationInput):
     """Grants a request."""
 
     access_request_id: strawberry.ID = described("The pending request.")
@@ -104,7 +138,7 @@ class GrantAccessRequestInput:
 
 
 @strawberry.input(description="Denies an access request.")
-class DenyAccessRequestInput:
+class DenyAccessRequestInput(MutationInput):
     """Denies a request."""
 
     access_request_id: strawberry.ID = described("The pending request.")
@@ -112,7 +146,7 @@ class DenyAccessRequestInput:
 
 
 @strawberry.input(description="Gives a person access without waiting for a request.")
-class AddUserInput:
+class AddUserInput(MutationInput):
     """Adds a user."""
 
     site_id: strawberry.ID = described("The site.")
@@ -137,8 +171,21 @@ class AddUserPreviewInput:
     ibm_id: str = described("The person's IBMid, in any case.")
 
 
+@strawberry.input(description="Asks whether a person may do something at a site, at this moment.")
+class AccessCheckInput:
+    """Asks whether somebody may."""
+
+    site_id: strawberry.ID | None = described("The site, by its id; or else siteNumber.", default=None)
+    site_number: str | None = described("The site, by its number as people type it.", default=None)
+    ibm_id: str = described("The person's IBMid, in any case.")
+    application: PrivilegeName = described("In which application.")
+    level: str = described(
+        "At which level, as the enum of the application has it, such as VIEW; a higher one includes it. Not NONE."
+    )
+
+
 @strawberry.input(description="Changes what a member is and may use.")
-class UpdateMembershipInput:
+class UpdateMembershipInput(MutationInput):
     """Changes a membership."""
 
     membership_id: strawberry.ID = described("The membership.")
@@ -157,10 +204,11 @@ class UpdateMembershipInput:
     justification: str | None = described(
         "Why; replaces the one that is kept. Up to 2,000 characters.", default=None
     )
+    expected_version: int | None = version_read()
 
 
 @strawberry.input(description="Takes a member's access away.")
-class RemoveMembershipInput:
+class RemoveMembershipInput(MutationInput):
     """Removes a membership."""
 
     membership_id: strawberry.ID = described("The membership.")
@@ -168,7 +216,7 @@ class RemoveMembershipInput:
 
 
 @strawberry.input(description="Gives up one's own access.")
-class LeaveSiteInput:
+class LeaveSiteInput(MutationInput):
     """Leaves a site."""
 
     site_id: strawberry.ID = described("The site.")
@@ -201,31 +249,37 @@ class ContactFieldsInput:
 
 
 @strawberry.input(description="Writes a new contact.")
-class CreateContactInput(ContactFieldsInput):
+class CreateContactInput(ContactFieldsInput, MutationInput):
     """Creates a contact."""
 
     site_id: strawberry.ID = described("The site.")
 
 
 @strawberry.input(description="A contact as it shall be.")
-class UpdateContactInput(ContactFieldsInput):
-    """Updates a contact."""
+class ContactInput(ContactFieldsInput):
+    """A contact in a form."""
 
     contact_id: strawberry.ID = described("The contact.")
+    expected_version: int | None = version_read()
+
+
+@strawberry.input(description="Saves one contact as it shall be.")
+class UpdateContactInput(ContactInput, MutationInput):
+    """Updates a contact."""
 
 
 @strawberry.input(
     description="The contacts of a site as they shall be; those that are not named stay as they are."
 )
-class UpdateContactsInput:
+class UpdateContactsInput(MutationInput):
     """Updates contacts."""
 
     site_id: strawberry.ID = described("The site.")
-    contacts: list[UpdateContactInput] = described("Up to 100 contacts of the site, each once.")
+    contacts: list[ContactInput] = described("Up to 100 contacts of the site, each once.")
 
 
 @strawberry.input(description="Deletes a contact.")
-class DeleteContactInput:
+class DeleteContactInput(MutationInput):
     """Deletes a contact."""
 
     contact_id: strawberry.ID = described("The contact; not the one with the type PRIMARY.")

@@ -7,6 +7,9 @@ import strawberry
 T = TypeVar("T")
 
 
+VERSION = "Grows with every change; as expectedVersion of an update, it keeps one from overwriting what others wrote."
+
+
 @strawberry.interface(description="Anything with an id that can be read again by it.")
 class Node:
     """Anything with an id."""

@@ -6,11 +6,11 @@ import strawberry
 
 from app.rules import ACCESS_YEARS
 from app.schema.enums import Role
-from app.schema.inputs import PrivilegesInput, described
+from app.schema.inputs import MutationInput, PrivilegesInput, described
 
 
 @strawberry.input(description="Asks for a later end of one's own access.")
-class RequestExtensionInput:
+class RequestExtensionInput(MutationInput):
     """Asks for a later end."""
 
     site_id: strawberry.ID = described("The site; also when access has ended.")
@@ -21,7 +21,7 @@ class RequestExtensionInput:
 
 
 @strawberry.input(description="Asks for more than one holds.")
-class RequestHigherLevelInput:
+class RequestHigherLevelInput(MutationInput):
     """Asks for more."""
 
     site_id: strawberry.ID = described("The site.")

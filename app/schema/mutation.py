@@ -1,17 +1,10 @@
 """The mutations: one per business act, each one function of `resolvers`."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
 import strawberry
 from strawberry.types import Info
 
-from app.context import Context, Transaction
-from app.errors import Fault, UserError
-from app.language import translate
-from app.policy import Action, allowed
-from app.query.rows import TYPE
-from app.resolvers import access_requests, asking, contacts, memberships, nominations, preferences
+from app.policy import Action
+from app.resolvers import access_requests, asking, contacts, memberships, nominations, preferences, webhooks
 from app.rules import NOMINATION_DAYS
 from app.schema import (
     handover_inputs,
@@ -21,43 +14,10 @@ from app.schema import (
     payloads,
     preference_inputs,
     preference_payloads,
+    webhook_inputs,
+    webhook_payloads,
 )
-
-Act = Callable[[Transaction, Any], Awaitable[dict[str, Any]]]
-
-
-def mutation(description: str, action: Action) -> Any:
-    """A mutation whose description says who may call it."""
-    return strawberry.mutation(description=f"{description} {allowed(action)}")
-
-
-async def write(info: Info, act: Act, input: Any) -> Any:
-    """Do it in one transaction, then read the payload back; or answer with why it was refused."""
-    context: Context = info.context
-    answer = context.answering(info._raw_info)
-    try:
-        async with context.transaction() as transaction:
-            values: dict[str, Any] = {"errors": []} | await act(transaction, input)
-    except UserError as error:
-        values = {"errors": [_described(fault, context) for fault in error.faults]}
-    return await answer.complete(values)
-
-
-def _described(fault: Fault, context: Context) -> dict[Any, Any]:
-    return {
-        TYPE: payloads.error_type(fault.code),
-        "code": fault.code,
-        "message": _sentence(fault, context),
-        "path": [str(step) for step in fault.path],
-        **fault.parameters,
-    }
-
-
-def _sentence(fault: Fault, context: Context) -> str:
-    """The sentence of a code; where it passes on a reason, that is a sentence to translate as well."""
-    reason = fault.parameters.get("reason")
-    translated = {"reason": translate(reason, context.language)} if reason else {}
-    return translate(fault.code.value, context.language, **fault.parameters | translated)
+from app.schema.writing import mutation, write
 
 
 @strawberry.type(description="Everything that can be changed.")
@@ -248,3 +208,59 @@ class Mutation:
     ) -> preference_payloads.RevokeCalendarSubscriptionPayload | None:
         """Revokes a calendar subscription."""
         return await write(info, preferences.revoke_calendar, input)
+
+    @mutation(
+        "Has a partner tool told of what happens at a site. The answer shows the secret, this once.",
+        Action.MANAGE_WEBHOOKS,
+    )
+    async def create_webhook(
+        self, info: Info, input: webhook_inputs.CreateWebhookInput
+    ) -> webhook_payloads.CreateWebhookPayload | None:
+        """Has a partner tool told of what happens at a site."""
+        return await write(info, webhooks.create, input)
+
+    @mutation(
+        "Changes a webhook; what is left out stays as it is. While it is not active, nothing is queued for it, and "
+        "what was queued waits.",
+        Action.MANAGE_WEBHOOKS,
+    )
+    async def update_webhook(
+        self, info: Info, input: webhook_inputs.UpdateWebhookInput
+    ) -> webhook_payloads.UpdateWebhookPayload | None:
+        """Changes a webhook."""
+        return await write(info, webhooks.update, input)
+
+    @mutation("Deletes a webhook with all its deliveries.", Action.MANAGE_WEBHOOKS)
+    async def delete_webhook(
+        self, info: Info, input: webhook_inputs.DeleteWebhookInput
+    ) -> webhook_payloads.DeleteWebhookPayload | None:
+        """Deletes a webhook with all its deliveries."""
+        return await write(info, webhooks.delete, input)
+
+    @mutation(
+        "Gives a webhook a new secret, which the answer shows this once. The one before signs as well for "
+        "24 hours; one older than that stops at once.",
+        Action.MANAGE_WEBHOOKS,
+    )
+    async def rotate_webhook_secret(
+        self, info: Info, input: webhook_inputs.RotateWebhookSecretInput
+    ) -> webhook_payloads.RotateWebhookSecretPayload | None:
+        """Gives a webhook a new secret."""
+        return await write(info, webhooks.rotate_secret, input)
+
+    @mutation("Sends a webhook the event ping, on the way that all events take.", Action.MANAGE_WEBHOOKS)
+    async def ping_webhook(
+        self, info: Info, input: webhook_inputs.PingWebhookInput
+    ) -> webhook_payloads.PingWebhookPayload | None:
+        """Sends a webhook the event ping."""
+        return await write(info, webhooks.ping, input)
+
+    @mutation(
+        "Sends a delivery again, in whatever state it is, with the same webhook-id and all attempts before it.",
+        Action.MANAGE_WEBHOOKS,
+    )
+    async def redeliver_webhook(
+        self, info: Info, input: webhook_inputs.RedeliverWebhookInput
+    ) -> webhook_payloads.RedeliverWebhookPayload | None:
+        """Sends a delivery again."""
+        return await write(info, webhooks.redeliver, input)

@@ -8,10 +8,11 @@ import strawberry
 from app.db import models as m
 from app.db import nominations as n
 from app.policy import Action, allowed
-from app.query.declare import Column, Relation, reads
+from app.query.declare import Column, Group, Relation, reads
 from app.rules import NOMINATION_DAYS
 from app.schema.enums import NominationState
 from app.schema.lists import Node
+from app.schema.permissions import NominationPermissions
 from app.schema.types import Membership, Site, User
 
 SEE = Action.SEE_NOMINATION
@@ -50,3 +51,4 @@ class Nomination(Node):
     site: Site | None = reads(
         Relation(m.Site, on="id", local="site_id"), "The site; null once the caller does not belong to it."
     )
+    viewer_can: NominationPermissions = reads(Group(), "What the caller may do with it, and if not, why.")

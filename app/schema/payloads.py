@@ -5,10 +5,13 @@ from typing import Any
 import strawberry
 
 from app.db import models as m
+from app.db import webhooks as w
 from app.query.declare import Relation, Value, reads
 from app.query.ids import write_id
+from app.schema.contacts import Contact
 from app.schema.enums import Code
-from app.schema.types import AccessRequest, Contact, Membership, Site
+from app.schema.types import AccessRequest, Membership, Site, User
+from app.schema.webhooks import Webhook
 
 
 def _given(name: str, description: str) -> Any:
@@ -72,13 +75,33 @@ class AlreadyDecidedError(UserError):
     )
 
 
-ERROR_TYPES = (InputError, AccessError, ConflictError, LimitReachedError, AlreadyDecidedError)
+@strawberry.type(description="What was to be changed is not as the caller read it.")
+class StaleVersionError(UserError):
+    """Changed by somebody else."""
+
+    current_version: int = _given("current_version", "The version it has now.")
+    membership: Membership | None = one(m.Membership, "membership_id", "The membership as it is now.")
+    contact: Contact | None = one(m.Contact, "contact_id", "The contact as it is now.")
+    webhook: Webhook | None = one(w.Webhook, "webhook_id", "The webhook as it is now.")
+    user: User | None = one(m.User, "user_id", "The caller, with their eNotifications as they are now.")
+
+
+ERROR_TYPES = (
+    InputError,
+    AccessError,
+    ConflictError,
+    LimitReachedError,
+    AlreadyDecidedError,
+    StaleVersionError,
+)
 _TYPE_OF: dict[Code, type] = {
     Code.NOT_FOUND: AccessError,
     Code.FORBIDDEN: AccessError,
     Code.ALREADY_DECIDED: AlreadyDecidedError,
+    Code.STALE_VERSION: StaleVersionError,
     Code.SECONDARY_CONTACT_LIMIT: LimitReachedError,
     Code.CALENDAR_SUBSCRIPTION_LIMIT: LimitReachedError,
+    Code.WEBHOOK_LIMIT: LimitReachedError,
     **dict.fromkeys(
         (
             Code.ALREADY_MEMBER,
@@ -92,6 +115,8 @@ _TYPE_OF: dict[Code, type] = {
             Code.NOMINATION_CLOSED,
             Code.EMAIL_MISMATCH,
             Code.CONFLICT,
+            Code.IDEMPOTENCY_KEY_REUSED,
+            Code.WEBHOOK_INACTIVE,
         ),
         ConflictError,
     ),

@@ -6,6 +6,7 @@ from app.policy import Action, allowed
 from app.query.declare import Column, reads
 from app.schema import filters
 from app.schema.enums import Topic
+from app.schema.lists import VERSION
 
 
 @strawberry.type(
@@ -22,3 +23,4 @@ class ENotifications:
     topics: list[Topic] = reads(
         Column(filters.chosen_topics), "What the person wants to be told of; empty until they have chosen."
     )
+    version: int = reads(Column(filters.chosen_version), f"{VERSION} 0 until they have chosen.")

@@ -8,12 +8,16 @@ from strawberry.types import Info
 from app.db import models as m
 from app.db import nominations as n
 from app.db import preferences as p
+from app.db.outbox import Message
+from app.db.webhooks import Webhook, WebhookDelivery
 from app.policy import Action, allowed
 from app.query.declare import Find, OfCaller, Relation, Value, reads
 from app.resolvers.preview import preview
+from app.rules import BATCH_LIMIT
 from app.schema import filters
+from app.schema.access_check import CHECK, AccessDecision
 from app.schema.catalog import PrivilegeCatalog
-from app.schema.inputs import AddUserPreviewInput
+from app.schema.inputs import AccessCheckInput, AddUserPreviewInput
 from app.schema.lists import Node
 from app.schema.types import Site
 from app.schema.viewer import AddUserPreview, Viewer
@@ -30,6 +34,9 @@ NODES = Find(
         "access_request": ("AccessRequest", m.AccessRequest),
         "nomination": ("Nomination", n.Nomination),
         "calendar_subscription": ("CalendarSubscription", p.CalendarSubscription),
+        "webhook": ("Webhook", Webhook),
+        "webhook_delivery": ("WebhookDelivery", WebhookDelivery),
+        "message": ("Message", Message),
     }
 )
 
@@ -68,6 +75,19 @@ class Query:
     def nodes(
         self, ids: Annotated[list[strawberry.ID], strawberry.argument(description="Their ids.")]
     ) -> list[Node | None]: ...
+
+    @reads(CHECK, "Whether a person may do something at a site, at this moment.", Action.CHECK_ACCESS)
+    def access_check(self, input: AccessCheckInput) -> AccessDecision: ...
+
+    @reads(
+        CHECK,
+        f"The same for up to {BATCH_LIMIT} persons, sites and applications at once, in the same order.",
+        Action.CHECK_ACCESS,
+    )
+    def access_checks(
+        self,
+        inputs: Annotated[list[AccessCheckInput], strawberry.argument(description="What is asked.")],
+    ) -> list[AccessDecision]: ...
 
     @strawberry.field(
         description="Looks a person up before addUser; null when the caller may not add users to the site. "

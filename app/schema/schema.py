@@ -22,11 +22,16 @@ from app.query.collect import collect, declaration_of
 from app.query.declare import tables_of
 from app.query.rows import TYPE
 from app.schema.calendar import CalendarSubscription
+from app.schema.contacts import Contact
+from app.schema.messages import Message
 from app.schema.mutation import Mutation
 from app.schema.nominations import Nomination
 from app.schema.payloads import ERROR_TYPES
 from app.schema.query import PUBLIC, Query
-from app.schema.types import AccessRequest, Contact, Membership, User
+from app.schema.recommended import RECOMMENDATION_TYPES
+from app.schema.subscription import Subscription
+from app.schema.types import AccessRequest, Membership, User
+from app.schema.webhooks import Webhook, WebhookDelivery
 
 
 def _moment(text: str) -> datetime:
@@ -49,9 +54,23 @@ DATE_TIME = strawberry.scalar(
 
 def build_schema() -> GraphQLSchema:
     """The executable schema. Raises ValueError when a field reads rows of which no rule says who sees them."""
-    types = [User, Membership, Contact, AccessRequest, Nomination, CalendarSubscription, *ERROR_TYPES]
+    types = [
+        User,
+        Membership,
+        Contact,
+        AccessRequest,
+        Nomination,
+        Message,
+        CalendarSubscription,
+        Webhook,
+        WebhookDelivery,
+        *ERROR_TYPES,
+        *RECOMMENDATION_TYPES,
+    ]
     config = StrawberryConfig(scalar_map={datetime: DATE_TIME})
-    schema: GraphQLSchema = strawberry.Schema(Query, Mutation, types=types, config=config)._schema
+    schema: GraphQLSchema = strawberry.Schema(
+        Query, Mutation, Subscription, types=types, config=config
+    )._schema
     for kind in schema.type_map.values():
         if isinstance(kind, GraphQLInterfaceType):
             kind.resolve_type = _type_name
@@ -77,6 +96,8 @@ def _attach(kind: GraphQLObjectType, is_root: bool) -> None:
     for field in kind.fields.values():
         if is_root and declaration_of(field):
             field.resolve = _read
+        elif kind.name == "Subscription":
+            field.resolve = _tell
         elif kind.name not in ("Query", "Mutation"):
             field.resolve = _by_key
 
@@ -85,6 +106,10 @@ async def _read(_source: Any, info: GraphQLResolveInfo[Any], **_arguments: Any) 
     if info.context.actor.user_id is None and info.field_name not in PUBLIC:
         raise unauthenticated("Sign in: send a bearer token in the Authorization header.")
     return await info.context.read(collect(info))
+
+
+async def _tell(source: dict[str, Any], info: GraphQLResolveInfo[Any], **_arguments: Any) -> Any:
+    return await info.context.answering(info).complete(source)
 
 
 def _by_key(source: Any, info: GraphQLResolveInfo[Any], **_arguments: Any) -> Any:

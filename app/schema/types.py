@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import sqlalchemy as sa
 import strawberry
 
+from app.db import deciders as d
 from app.db import models as m
 from app.db import nominations as n
+from app.db.webhooks import Webhook as WebhookRow
 from app.policy import Action, allowed
 from app.query.declare import Column, Group, Paged, Relation, reads
 from app.rules import SECONDARY_CONTACT_SEATS
@@ -21,17 +23,30 @@ from app.schema.arguments import (
     Last,
     Matter,
     MembershipsBy,
+    MessagesBy,
     WhichAccessRequests,
     WhichMemberships,
+    WhichMessages,
     WithType,
 )
-from app.schema.enums import AccessRequestKind, AccessRequestState, ContactType, DenialReason, Language, Role
-from app.schema.lists import Connection, Node
+from app.schema.assignable import HAS_SEAT, SEATS_LEFT, AssignableLevels, assignable_levels, assignable_roles
+from app.schema.contacts import Contact
+from app.schema.enums import AccessRequestKind, AccessRequestState, DenialReason, Language, Role
+from app.schema.lists import VERSION, Connection, Node
+from app.schema.messages import MESSAGES, Message
+from app.schema.permissions import (
+    AccessRequestPermissions,
+    MembershipPermissions,
+    SitePermissions,
+)
 from app.schema.preferences import ENotifications
 from app.schema.privileges import EffectivePrivilegeSet, PrivilegeSet, RequestedPrivileges
+from app.schema.recommendations import RECOMMENDATIONS, Recommendation
+from app.webhook_rules import WEBHOOK_SLOTS
 
 if TYPE_CHECKING:
     from app.schema.nominations import Nomination
+    from app.schema.webhooks import Webhook
 
 
 def _id(kind: str, column: Any) -> Any:
@@ -114,11 +129,19 @@ class Membership(Node):
         "Whether access has not ended. An ended membership keeps its seat until it is removed.",
     )
     created_at: datetime = reads(Column(m.Membership.created_at), "When access was given.")
+    version: int = reads(Column(m.Membership.version), VERSION)
     user: User | None = reads(
         Relation(m.User, on="id", local="user_id", follows=Action.SEE_MEMBERSHIP), "Who has access."
     )
     site: Annotated["Site", strawberry.lazy("app.schema.types")] | None = reads(
         Relation(m.Site, on="id", local="site_id"), "To which site."
+    )
+    viewer_can: MembershipPermissions = reads(Group(), "What the caller may do with it, and if not, why.")
+    assignable_roles: list[Role] = assignable_roles(
+        Action.UPDATE_MEMBERSHIP,
+        HAS_SEAT,
+        "The roles that the caller may give this member now: SECONDARY_CONTACT only while there is a seat for them. "
+        "Empty for others.",
     )
 
 
@@ -172,42 +195,7 @@ class AccessRequest(Node):
         Relation(m.Site, on="id", local="site_id"),
         "The site; null for those who do not belong to it, whether it exists or not.",
     )
-
-
-@strawberry.type(description="Everything about a contact beyond the overview.")
-class ContactDetails:
-    """The details of a contact."""
-
-    phone: str = reads(Column(m.Contact.phone), "Telephone number in the form +33….")
-    address: str = reads(Column(m.Contact.address), "Street and number.")
-    city: str = reads(Column(m.Contact.city), "City.")
-    state_or_province: str | None = reads(
-        Column(m.Contact.state_or_province), "State or province, by its code where there is one."
-    )
-    postal_code: str | None = reads(Column(m.Contact.postal_code), "Postal code.")
-    country: str = reads(Column(m.Contact.country), "Country, two letters after ISO 3166-1.")
-
-
-@strawberry.type(
-    description="A person the vendor writes to about the site; not a login and not a role. "
-    + allowed(Action.SEE_CONTACTS)
-)
-class Contact(Node):
-    """A contact."""
-
-    id: strawberry.ID = _id("contact", m.Contact.id)
-    first_name: str = reads(Column(m.Contact.first_name), "First name.")
-    last_name: str = reads(Column(m.Contact.last_name), "Last name.")
-    email: str = reads(Column(m.Contact.email), "E-mail address; independent of eNotifications.")
-    types: list[ContactType] = reads(Column(m.Contact.types), "What the person is contact for.")
-    details: ContactDetails | None = reads(
-        Group(needs=Action.SEE_CONTACT_DETAILS),
-        "Telephone and postal address; null for who may see the overview only.",
-        Action.SEE_CONTACT_DETAILS,
-    )
-    site: Annotated["Site", strawberry.lazy("app.schema.types")] | None = reads(
-        Relation(m.Site, on="id", local="site_id"), "The site."
-    )
+    viewer_can: AccessRequestPermissions = reads(Group(), "What the caller may do with it, and if not, why.")
 
 
 @strawberry.type(
@@ -230,6 +218,22 @@ class ContactReview:
     )
 
 
+@strawberry.type(
+    description="A member who decides about access: the primary contact, or a secondary contact with manage access "
+    "UPDATE. Every member is told their names, to know whom to ask. " + allowed(Action.SEE_DECIDERS)
+)
+class Decider:
+    """Who decides."""
+
+    name: str = reads(Column(d.Decider.name), "First and last name.")
+    role: Role = reads(Column(d.Decider.role), "What they are at the site.")
+    membership: Membership | None = reads(
+        Relation(m.Membership, on="id", local="id"),
+        "Their membership; null for those who see their name only.",
+        Action.SEE_MEMBERSHIP,
+    )
+
+
 @strawberry.type(description="A customer's contract site. " + allowed(Action.SEE_SITE))
 class Site(Node):
     """A site."""
@@ -247,6 +251,10 @@ class Site(Node):
         "The monthly review of the contacts: when it was done, and whether it is overdue.",
         Action.SEE_SITE,
     )
+    last_event_id: strawberry.ID | None = reads(
+        Column(filters.last_event_id),
+        "Id of the newest event of the site, as `after` for subscriptions: what happened since this was read is told.",
+    )
     viewer_membership: Membership | None = reads(
         Relation(m.Membership, on="site_id", local="id", where=filters.own_membership),
         "The caller's own membership of the site.",
@@ -255,6 +263,31 @@ class Site(Node):
         Relation(n.Nomination, on="site_id", local="id", where=filters.pending_nominations),
         "The pending nomination of a new primary contact; null when there is none.",
         Action.SEE_NOMINATION,
+    )
+    viewer_can: SitePermissions = reads(Group(), "What the caller may do at the site, and if not, why.")
+    assignable_roles: list[Role] = assignable_roles(
+        Action.ADD_USER,
+        SEATS_LEFT,
+        "The roles that the caller may give a new member now: SECONDARY_CONTACT only while there is a free seat. "
+        "Empty for others.",
+    )
+    assignable_levels: list[AssignableLevels] = assignable_levels(
+        "The levels that the caller may give with each of these roles. Empty for others."
+    )
+    deciders: list[Decider] = reads(
+        Relation(
+            d.Decider,
+            on="site_id",
+            local="id",
+            order=lambda _: [d.Decider.role, d.Decider.sort_name, d.Decider.id],
+        ),
+        "Who decides about access at this site, the primary contact first: whom to ask.",
+        Action.SEE_DECIDERS,
+    )
+    recommendations: list[Recommendation] = reads(
+        RECOMMENDATIONS,
+        "What the site could do better; each one is shown to those who can do something about it, as its type says.",
+        Action.SEE_SITE,
     )
 
     @reads(
@@ -287,6 +320,17 @@ class Site(Node):
         before: Before = None,
     ) -> Connection[AccessRequest]: ...
 
+    @reads(MESSAGES, "The messages to people about the site.", Action.SEE_MESSAGES)
+    def messages(
+        self,
+        filter: WhichMessages = None,
+        order_by: MessagesBy = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Message]: ...
+
     @reads(
         Relation(m.Contact, on="site_id", local="id", where=filters.contacts, order=filters.primary_first),
         "The contacts of the site, the primary contact record first.",
@@ -310,3 +354,11 @@ class Site(Node):
         Action.SEE_CONTACTS,
     )
     def recipients(self, topic: About) -> list[Contact]: ...
+
+    webhooks: list[Annotated["Webhook", strawberry.lazy("app.schema.webhooks")]] = reads(
+        Relation(
+            WebhookRow, on="site_id", local="id", order=lambda _: [WebhookRow.created_at, WebhookRow.id]
+        ),
+        f"Where partner tools are told of what happens at the site, oldest first; at most {WEBHOOK_SLOTS}.",
+        Action.MANAGE_WEBHOOKS,
+    )

@@ -7,8 +7,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-import app.db.nominations
-import app.db.preferences  # noqa: F401, the metadata has to know its tables
+# The metadata has to know all tables.
+from app.db import nominations, outbox, preferences, repeats, webhooks  # noqa: F401
 from app.db.engine import async_url
 from app.db.models import Base
 

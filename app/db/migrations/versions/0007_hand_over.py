@@ -6,7 +6,7 @@ PostgreSQL never takes a value out of an enum, so the new events stay when this 
 from alembic import op
 
 revision = "0007"
-down_revision = "0002"
+down_revision = "0006"
 
 UP = """
 ALTER TYPE event ADD VALUE IF NOT EXISTS 'PRIMARY_CONTACT_NOMINATED';

@@ -1,0 +1,152 @@
+"""What all ways of asking share: who calls, what is executed for them, and how errors are told."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    FieldNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    execute,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.actor import ANONYMOUS, Identity
+from app.context import Context
+from app.db.pool import Pool
+from app.documents import Documents, InvalidDocument
+from app.errors import RequestError, unauthenticated
+from app.http_request import Operation
+from app.http_response import NO_DATA, Answer, HttpFault
+from app.language import preferred
+from app.query.run import Engine
+from app.tokens import Verifier
+
+log = structlog.get_logger()
+UNAVAILABLE = (PoolTimeout, ConnectionError, TimeoutError)
+BUSY = RequestError("SERVICE_UNAVAILABLE", "The service is busy; try again in a moment.")
+
+
+@dataclass
+class Execution:
+    """Executes operations, however they came."""
+
+    schema: GraphQLSchema
+    database: AsyncEngine
+    pool: Pool
+    engine: Engine | None
+    verifier: Verifier
+    page_limit: int
+    public_url: str
+    private_webhooks: bool = False
+    documents: Documents = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.documents = Documents(self.schema)
+
+    async def identity(self, authorization: bytes | None) -> Identity | None:
+        """Whom an Authorization header speaks for; nobody without one. Raises UNAUTHENTICATED."""
+        if authorization is None:
+            return None
+        scheme, _, token = authorization.decode("latin-1").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise unauthenticated("The Authorization header must be: Bearer, a space, and a token.")
+        return await self.verifier.identity_of(token.strip())
+
+    def context(self, identity: Identity | None, accept_language: bytes) -> Context:
+        """What belongs to one request of theirs; who they are is looked up when something has to be done for them."""
+        wished = preferred(accept_language.decode("latin-1"))
+        return Context(
+            self.database,
+            ANONYMOUS,
+            wished or ANONYMOUS.language,
+            self.page_limit,
+            self.public_url,
+            identity=identity,
+            pool=self.pool,
+            wished=wished,
+            private_webhooks=self.private_webhooks,
+        )
+
+    async def run(
+        self,
+        document: DocumentNode,
+        definition: OperationDefinitionNode,
+        operation: Operation,
+        context: Context,
+        root: Any = None,
+    ) -> Answer:
+        """The answer to a query or a mutation, or to the event of a subscription, whose values are the root."""
+        if self.engine and root is None:
+            answered = await self.engine.answer(document, definition, operation.variables or {}, context)
+            if answered is not None:
+                return Answer(answered.data.encode(), [described(error) for error in answered.errors])
+        await context.sign_in()
+        result = execute(
+            self.schema,
+            document,
+            root_value=root,
+            context_value=context,
+            variable_values=dict(operation.variables or {}),
+            operation_name=definition.name.value if definition.name else None,
+        )
+        return _told(result if isinstance(result, ExecutionResult) else await result)
+
+
+def instead(error: Exception) -> Answer:
+    """What is said when there is no result."""
+    if isinstance(error, InvalidDocument):
+        return Answer(errors=error.formatted())
+    if isinstance(error, HttpFault):
+        return Answer(errors=[_plain(error)], status=error.status, headers=error.headers)
+    if isinstance(error, RequestError):
+        return Answer(errors=[_plain(error)])
+    if isinstance(error, UNAVAILABLE):
+        log.error("unavailable", error=repr(error))
+        return Answer(errors=[_plain(BUSY)])
+    return Answer(errors=[masked("unexpected error", error)])
+
+
+def _plain(error: RequestError) -> dict[str, Any]:
+    return {"message": str(error), "extensions": {"code": error.code}}
+
+
+def _told(result: ExecutionResult) -> Answer:
+    """A result as clients see it. Errors that belong to no field kept the operation from being executed at all."""
+    errors = [described(error) for error in result.errors or ()]
+    executed = result.data is not None or any(error.path is not None for error in result.errors or ())
+    return Answer(result.data if executed else NO_DATA, errors)
+
+
+def described(error: GraphQLError) -> dict[str, Any]:
+    """An error as clients see it: with its code, and without anything that was not meant for them."""
+    cause = error.original_error
+    if isinstance(cause, RequestError):
+        return {**error.formatted, "extensions": {"code": cause.code}}
+    if _is_about_input(error):
+        return {**error.formatted, "extensions": {"code": "BAD_USER_INPUT"}}
+    if isinstance(cause, UNAVAILABLE):
+        log.error("unavailable", error=repr(cause), path=error.path)
+        return {**error.formatted, **_plain(BUSY)}
+    return {**error.formatted, **masked("error in a resolver", cause or error, path=error.path)}
+
+
+def _is_about_input(error: GraphQLError) -> bool:
+    """Whether graphql-core refused a variable or an argument; what it says of a whole field is our fault."""
+    if not isinstance(error.original_error, GraphQLError | None):
+        return False
+    return error.path is None or not (error.nodes and isinstance(error.nodes[0], FieldNode))
+
+
+def masked(event: str, error: Exception, **details: Any) -> dict[str, Any]:
+    """An error that nobody expected, as clients see it: an id that stands in the log, and not a word more."""
+    error_id = uuid4().hex
+    log.error(event, error_id=error_id, exc_info=error, **details)
+    extensions = {"code": "INTERNAL_SERVER_ERROR", "errorId": error_id}
+    return {"message": "Something went wrong on our side.", "extensions": extensions}

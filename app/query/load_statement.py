@@ -1,0 +1,107 @@
+"""The statements of the interpreter: the columns that a shape needs, of the rows that the caller may see."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.actor import Actor
+from app.policy import seen, visible
+from app.query.collect import Selected, Shape
+from app.query.declare import Arguments, Chosen, Column, Group, Lookup, Paged, Parts, Relation, Value
+from app.query.lookup import PLACE, rows
+from app.query.page import SORT, Page
+from app.query.rows import PARENT, array_of, label_of
+
+
+def select_of(actor: Actor, relation: Relation, shapes: Iterable[Shape]) -> sa.Select[Any]:
+    """The columns that shapes need of the rows of a relation, and the key of the parent of each."""
+    columns = {PARENT: getattr(relation.model, relation.on) if relation.on else sa.null()}
+    for shape in shapes:
+        columns.update(_columns(actor, shape, relation.model))
+    return from_of(actor, relation, sa.select(*_labelled(columns)))
+
+
+def from_of(actor: Actor, relation: Relation, statement: sa.Select[Any]) -> sa.Select[Any]:
+    """The statement over those rows of a relation that the caller may see."""
+    statement = statement.select_from(relation.model).where(seen(actor, relation.model))
+    for target, condition in relation.joins:
+        statement = statement.join(target, condition)
+    return statement
+
+
+def conditions_of(relation: Relation, selected: Selected, actor: Actor) -> list[sa.ColumnElement[bool]]:
+    """What the arguments of a relation ask of its rows."""
+    return relation.where(Arguments(selected.arguments), actor) if relation.where else []
+
+
+def page_of(
+    actor: Actor, selected: Selected, connection: Paged, page: Page, keys: list[Any], shapes: list[Shape]
+) -> sa.Select[Any]:
+    """A page cut out of the list of each parent."""
+    on = getattr(connection.model, connection.on or "")
+    parents = sa.select(sa.func.unnest(array_of(keys, on)).label("key")).subquery()
+    columns, descending = connection.order_by(Arguments(selected.arguments))
+    conditions = [
+        on == parents.c.key,
+        *conditions_of(connection, selected, actor),
+        *page.conditions(columns, descending),
+    ]
+    reverse = descending != page.backwards
+    cut = (
+        select_of(actor, connection, shapes)
+        .add_columns(*(sa.cast(column, sa.Text).label(f"{SORT}{i}") for i, column in enumerate(columns)))
+        .where(*conditions)
+        .order_by(*(column.desc() if reverse else column.asc() for column in columns))
+        .limit(page.size + 1)
+        .correlate(parents)
+        .lateral()
+    )
+    return sa.select(cut).select_from(parents.join(cut, sa.true()))
+
+
+def lookup_of(actor: Actor, lookup: Lookup, selected: Selected) -> sa.Select[Any]:
+    """The columns that a shape needs of the inputs and of what is looked up for them, in the order of the inputs."""
+    source = rows(
+        lookup,
+        lambda kind, value_of: sa.literal(value_of(selected.arguments), kind),
+        visible(actor, lookup.needs, lookup.found),
+    )
+    columns = _labelled(_columns(actor, selected.shape, lookup.found))
+    return sa.select(PLACE, *columns).select_from(source).order_by(PLACE)
+
+
+def _labelled(columns: dict[str, Any]) -> list[Any]:
+    return [column.label(label) for label, column in columns.items()]
+
+
+def _columns(actor: Actor, shape: Shape, model: Any) -> dict[str, Any]:
+    """The columns that a shape needs of its table, by label."""
+    columns: dict[str, Any] = {}
+    for selected in shape.fields:
+        label = label_of(shape.type.name, selected)
+        match selected.declaration:
+            case Column(sql=sql, needs=needs):
+                columns[label] = sa.case((visible(actor, needs, model), sql)) if needs else sql
+            case Chosen() as choice:
+                columns[label] = _first_of([so for so, _ in choice.cases(actor, model)])
+            case Parts(when=when):
+                for name, (needs, condition) in when.items():
+                    columns[f"{label}.{name}"] = sa.and_(visible(actor, needs, model), condition)
+                    columns.update(_columns(actor, selected.shapes[name], model))
+            case Group(needs=needs):
+                columns.update(_columns(actor, selected.shape, model))
+                if needs:
+                    columns[label] = visible(actor, needs, model)
+            case Value(columns=names):
+                columns.update({name: getattr(model, name) for name in names})
+            case Relation(local=str(name)):
+                columns[name] = getattr(model, name)
+    return columns
+
+
+def _first_of(conditions: Sequence[sa.ColumnElement[bool]]) -> Any:
+    """The place of the first condition that holds, or the number of them when none does."""
+    otherwise = sa.literal(len(conditions))
+    cases = [(condition, place) for place, condition in enumerate(conditions)]
+    return sa.case(*cases, else_=otherwise) if cases else otherwise

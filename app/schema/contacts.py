@@ -1,0 +1,55 @@
+"""The types of contacts."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from app.db import models as m
+from app.policy import Action, allowed
+from app.query.declare import Column, Group, Relation, reads
+from app.schema.enums import ContactType
+from app.schema.lists import VERSION, Node
+from app.schema.permissions import ContactPermissions
+
+if TYPE_CHECKING:
+    from app.schema.types import Site
+
+
+@strawberry.type(description="Everything about a contact beyond the overview.")
+class ContactDetails:
+    """The details of a contact."""
+
+    phone: str = reads(Column(m.Contact.phone), "Telephone number in the form +33….")
+    address: str = reads(Column(m.Contact.address), "Street and number.")
+    city: str = reads(Column(m.Contact.city), "City.")
+    state_or_province: str | None = reads(
+        Column(m.Contact.state_or_province), "State or province, by its code where there is one."
+    )
+    postal_code: str | None = reads(Column(m.Contact.postal_code), "Postal code.")
+    country: str = reads(Column(m.Contact.country), "Country, two letters after ISO 3166-1.")
+
+
+@strawberry.type(
+    description="A person the vendor writes to about the site; not a login and not a role. "
+    + allowed(Action.SEE_CONTACTS)
+)
+class Contact(Node):
+    """A contact."""
+
+    id: strawberry.ID = reads(
+        Column(m.Contact.id, "contact"), "Opaque id, unique among all things of the service."
+    )
+    first_name: str = reads(Column(m.Contact.first_name), "First name.")
+    last_name: str = reads(Column(m.Contact.last_name), "Last name.")
+    email: str = reads(Column(m.Contact.email), "E-mail address; independent of eNotifications.")
+    types: list[ContactType] = reads(Column(m.Contact.types), "What the person is contact for.")
+    version: int = reads(Column(m.Contact.version), VERSION)
+    details: ContactDetails | None = reads(
+        Group(needs=Action.SEE_CONTACT_DETAILS),
+        "Telephone and postal address; null for who may see the overview only.",
+        Action.SEE_CONTACT_DETAILS,
+    )
+    site: Annotated["Site", strawberry.lazy("app.schema.types")] | None = reads(
+        Relation(m.Site, on="id", local="site_id"), "The site."
+    )
+    viewer_can: ContactPermissions = reads(Group(), "What the caller may do with it, and if not, why.")

@@ -1,0 +1,57 @@
+"""How a mutation is declared, done, and answered."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import strawberry
+from strawberry.types import Info
+
+from app.context import Context, Transaction
+from app.errors import Fault, UserError
+from app.language import translate
+from app.policy import Action, allowed
+from app.query.rows import TYPE
+from app.repeats import once
+from app.schema import payloads
+
+Act = Callable[[Transaction, Any], Awaitable[dict[str, Any]]]
+
+
+def mutation(description: str, action: Action) -> Any:
+    """A mutation whose description says who may call it."""
+    return strawberry.mutation(description=f"{description} {allowed(action)}")
+
+
+async def write(info: Info, act: Act, input: Any) -> Any:
+    """Do it in one transaction, then read the payload back; or answer with why it was refused.
+
+    What shall only be checked is answered from within the transaction, which is then taken back.
+    """
+    context: Context = info.context
+    answer = context.answering(info._raw_info)
+    try:
+        async with context.transaction(keep=not input.validate_only) as tx:
+            values: dict[str, Any] = {"errors": []} | await once(tx, info.field_name, act, input)
+            if input.validate_only:
+                await tx.check_all()
+                return await answer.complete(values, tx)
+    except UserError as error:
+        values = {"errors": [_described(fault, context) for fault in error.faults]}
+    return await answer.complete(values)
+
+
+def _described(fault: Fault, context: Context) -> dict[Any, Any]:
+    return {
+        TYPE: payloads.error_type(fault.code),
+        "code": fault.code,
+        "message": _sentence(fault, context),
+        "path": [str(step) for step in fault.path],
+        **fault.parameters,
+    }
+
+
+def _sentence(fault: Fault, context: Context) -> str:
+    """The sentence of a code; where it passes on a reason, that is a sentence to translate as well."""
+    reason = fault.parameters.get("reason")
+    translated = {"reason": translate(reason, context.language)} if reason else {}
+    return translate(fault.code.value, context.language, **fault.parameters | translated)

@@ -1,0 +1,101 @@
+"""Opens the connections over which webhooks are sent, and no others than those that are allowed.
+
+The check stands where the connection is opened: a name is resolved once, every address it has is looked at, and the
+connection goes to exactly one of these. So a name that leads elsewhere a moment later (DNS rebinding) changes
+nothing, and the certificate is still checked for the name.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any
+
+import httpcore2
+
+from app.webhook_rules import Address, is_public
+
+MOST_ADDRESSES = 4
+"""So many of a name's addresses are tried; the time to connect is shared among them."""
+RESOLVERS = ThreadPoolExecutor(64, thread_name_prefix="webhook-names")
+"""Names are looked up in threads of their own, so that slow name servers hold up nobody but webhooks."""
+
+
+class AddressForbidden(httpcore2.ConnectError):
+    """The name leads, also or only, to an address outside of the public internet."""
+
+
+class NameNotFound(httpcore2.ConnectError):
+    """The name has no address."""
+
+
+Resolve = Callable[[str, int], Awaitable[list[Address]]]
+
+
+async def resolve(host: str, port: int) -> list[Address]:
+    """Every address of a name, in the order in which the system would use them. Raises NameNotFound."""
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.run_in_executor(
+            RESOLVERS, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        )
+    except (socket.gaierror, UnicodeError) as error:
+        raise NameNotFound(str(error)) from error
+    return [ip_address(address) for address in dict.fromkeys(str(entry[4][0]) for entry in found)]
+
+
+@dataclass
+class GuardedBackend(httpcore2.AsyncNetworkBackend):
+    """Connects to public addresses only, or to all when `private` is on."""
+
+    private: bool = False
+    resolve: Resolve = resolve
+    inner: httpcore2.AsyncNetworkBackend = field(default_factory=httpcore2.AnyIOBackend)
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the interface of httpcore
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        """Resolve, check, and connect to one of the addresses that were checked.
+
+        Raises AddressForbidden, NameNotFound, and the errors of httpcore for what cannot be reached in time.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                addresses = await self.resolve(host, port)
+                if not self.private and not all(map(is_public, addresses)):
+                    raise AddressForbidden(f"{host} is not on the public internet")
+                return await self._connect(addresses[:MOST_ADDRESSES], port, timeout)
+        except TimeoutError as error:
+            raise httpcore2.ConnectTimeout(str(error)) from error
+
+    async def _connect(
+        self, addresses: list[Address], port: int, seconds: float | None
+    ) -> httpcore2.AsyncNetworkStream:
+        share = seconds / len(addresses) if seconds and addresses else None
+        failure: Exception = NameNotFound("no address")
+        for address in addresses:
+            try:
+                return await self.inner.connect_tcp(str(address), port, timeout=share)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,  # noqa: ASYNC109 - the interface of httpcore
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        """Never: webhooks lead to the network."""
+        raise AddressForbidden(path)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await self.inner.sleep(seconds)

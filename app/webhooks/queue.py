@@ -1,0 +1,159 @@
+"""The queue of deliveries: taken under a lease, and what becomes of them. No transaction stays open meanwhile."""
+
+import random
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+
+from app import history
+from app.actor import Actor
+from app.db.models import Site
+from app.db.webhooks import Webhook, WebhookDelivery, WebhookSecret
+from app.rules import Event
+from app.webhook_rules import (
+    FAILING_DAYS,
+    WebhookDeliveryState,
+    WebhookDisabledReason,
+    pause_after,
+)
+from app.webhooks.sender import Outcome
+
+LEASE = timedelta(seconds=60)
+"""Well above the time an attempt may take; whose worker dies is taken anew after it."""
+KEPT_DAYS = 30
+CANDIDATES = 200
+PURGED_AT_ONCE = 1000
+GONE = 410
+SERVICE = Actor(name="account-management")
+"""Who disables a webhook, in the history."""
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A delivery to be attempted by whoever holds its lease; `attempts` counts this one."""
+
+    site_id: UUID
+    id: UUID
+    webhook_id: UUID
+    attempts: int
+    payload: str
+    url: str
+    secrets: Sequence[str]
+
+    @property
+    def key(self) -> tuple[UUID, UUID]:
+        """The key of the row."""
+        return self.site_id, self.id
+
+
+_SECRETS = (
+    sa.select(sa.func.array_agg(aggregate_order_by(WebhookSecret.secret, WebhookSecret.is_current.desc())))
+    .where(
+        WebhookSecret.site_id == Webhook.site_id,
+        WebhookSecret.webhook_id == Webhook.id,
+        sa.or_(WebhookSecret.is_current, WebhookSecret.ends_at > sa.func.now()),
+    )
+    .correlate(Webhook)
+    .scalar_subquery()
+)
+
+
+async def due(connection: AsyncConnection, passed_over: Collection[UUID]) -> list[Claimed]:
+    """Lock deliveries that are due and that no other worker holds, the longest due first, but for some webhooks."""
+    table = WebhookDelivery
+    attempts = (table.attempts + 1).label("attempts")
+    statement = (
+        sa.select(table.site_id, table.id, table.webhook_id, attempts, table.payload, Webhook.url, _SECRETS)
+        .join(Webhook, sa.and_(Webhook.site_id == table.site_id, Webhook.id == table.webhook_id))
+        .where(table.next_attempt_at <= sa.func.now(), Webhook.active, Webhook.id.not_in(passed_over))
+        .order_by(table.next_attempt_at)
+        .limit(CANDIDATES)
+        .with_for_update(of=table, skip_locked=True, key_share=True)
+    )
+    return [Claimed(*row) for row in await connection.execute(statement)]
+
+
+async def lease(connection: AsyncConnection, taken: Sequence[Claimed]) -> None:
+    """Take deliveries that were locked: nobody else does before the lease ends."""
+    keys = sa.tuple_(WebhookDelivery.site_id, WebhookDelivery.id).in_([one.key for one in taken])
+    values: dict[str, Any] = {
+        "attempts": WebhookDelivery.attempts + 1,
+        "next_attempt_at": sa.func.now() + LEASE,
+    }
+    await connection.execute(sa.update(WebhookDelivery).where(keys).values(values))
+
+
+async def finish(database: AsyncEngine, claimed: Claimed, outcome: Outcome) -> None:
+    """Write down what came of an attempt, unless the lease was lost meanwhile: then another attempt counts."""
+    async with AsyncSession(database) as session, session.begin():
+        if not outcome.delivered:
+            # It may come to disabling, which is a change of the site: these take turns.
+            locked = sa.select(Site.id).where(Site.id == claimed.site_id)
+            await session.execute(locked.with_for_update(key_share=True))
+        for_us = {"key_share": True}
+        webhook = await session.get(Webhook, (claimed.site_id, claimed.webhook_id), with_for_update=for_us)
+        delivery = await session.get(WebhookDelivery, claimed.key, with_for_update=for_us)
+        if webhook is None or delivery is None or not _is_ours(delivery, claimed):
+            return
+        delivery.last_status, delivery.last_error = outcome.status, outcome.error
+        if outcome.delivered:
+            delivery.state, delivery.next_attempt_at = WebhookDeliveryState.DELIVERED, None
+            delivery.delivered_at, webhook.failing_since = datetime.now(UTC), None
+        else:
+            _fail(session, webhook, delivery, outcome)
+
+
+def _is_ours(delivery: WebhookDelivery, claimed: Claimed) -> bool:
+    return delivery.state is WebhookDeliveryState.QUEUED and delivery.attempts == claimed.attempts
+
+
+def _fail(session: AsyncSession, webhook: Webhook, delivery: WebhookDelivery, outcome: Outcome) -> None:
+    now = datetime.now(UTC)
+    webhook.failing_since = webhook.failing_since or now
+    failing = now - webhook.failing_since >= timedelta(days=FAILING_DAYS)
+    if webhook.active and (outcome.status == GONE or failing):
+        gone = outcome.status == GONE
+        _disable(session, webhook, WebhookDisabledReason.GONE if gone else WebhookDisabledReason.FAILING)
+    pause = pause_after(delivery.attempts)
+    if pause is None:
+        delivery.state, delivery.next_attempt_at = WebhookDeliveryState.DEAD, None
+    else:
+        # Spread a little, so that what failed together does not come back together.
+        seconds = max(pause, outcome.retry_after) * random.uniform(1, 1.1)  # noqa: S311
+        delivery.next_attempt_at = now + timedelta(seconds=seconds) if webhook.active else None
+
+
+def _disable(session: AsyncSession, webhook: Webhook, reason: WebhookDisabledReason) -> None:
+    before = history.values_of(webhook)
+    webhook.active, webhook.disabled_reason = False, reason
+    history.record(
+        session,
+        SERVICE,
+        Event.WEBHOOK_DISABLED,
+        webhook,
+        name=webhook.name,
+        before=before,
+        after=history.values_of(webhook),
+        reason=reason.name,
+    )
+
+
+async def purge(database: AsyncEngine) -> int:
+    """Delete some of the deliveries that nothing will come of any more and that are old; how many."""
+    table = WebhookDelivery
+    old = sa.func.now() - timedelta(days=KEPT_DAYS)
+    chosen = (
+        sa.select(table.site_id, table.id)
+        .where(table.next_attempt_at.is_(None), table.created_at < old)
+        .limit(PURGED_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    async with database.begin() as connection:
+        keys = sa.tuple_(table.site_id, table.id).in_(chosen)
+        return (await connection.execute(sa.delete(table).where(keys))).rowcount

@@ -1,0 +1,348 @@
+"""Whatever way leads to a row: what the policy hides does not appear, and what it shows is there.
+
+The ways are made by walking the schema; what may appear is decided row by row, by the policy's decision in Python.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import pytest
+from graphql import (
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLUnionType,
+    get_named_type,
+    is_non_null_type,
+    is_required_argument,
+)
+from httpx2 import ASGITransport, AsyncClient
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.actor import ANONYMOUS, Actor
+from app.config import Settings
+from app.db.models import AccessRequest, Contact, Membership, Site
+from app.db.pool import Pool
+from app.identity import standings_of
+from app.policy import SEEING, Action, allows
+from app.query.ids import write_id
+from app.rules import AccessRequestState, ContactType, DenialReason
+from app.schema.schema import build_schema
+from app.server import create_app
+from tests.test_reads import statements
+from tests.world import CONTACT, VIEW, Person, Place, World, ago
+
+HOPS = 3
+"""Relations that are followed from a root, which is more than it takes to come back to the same row."""
+KINDS = {"site": Site, "membership": Membership, "access_request": AccessRequest, "contact": Contact}
+HIDDEN = {
+    "details": Action.SEE_CONTACT_DETAILS,
+    "expiresAt": Action.SEE_USERS,
+    "decidedBy": Action.SEE_USERS,
+}
+"""Fields that are null for some of those who see the row, with the right that shows them."""
+SCHEMA = build_schema()
+THINGS = ("Site", "Membership", "AccessRequest", "Contact", "User")
+WALKED = {f"{thing}{part}" for thing in THINGS for part in ("", "Connection", "Edge")} | {
+    "Viewer",
+    "ContactReview",
+}
+"""Where the ways lead through; what is seen by those only who manage it has tests of its own."""
+WHO = (
+    "primary", "manage_access=UPDATE", "manage_access=VIEW", "no levels", "user", "ended", "requester",
+    "other primary", "contact_updates=UPDATE", "contact_updates=VIEW", "stranger", "anonymous",
+)  # fmt: skip
+
+
+def selection(kind: Any, hops: int) -> str:
+    """Everything below a type that is or leads to something with an id, and the fields that may be hidden."""
+    if isinstance(kind, GraphQLInterfaceType | GraphQLUnionType):
+        parts = (f"... on {one.name} {selection(one, hops)}" for one in SCHEMA.get_possible_types(kind))
+        return f"{{ __typename {' '.join(parts)} }}"
+    return f"{{ __typename {' '.join(_fields(kind, hops))} }}"
+
+
+def _fields(kind: GraphQLObjectType, hops: int) -> Iterator[str]:
+    steps = 0 if kind.name.endswith(("Connection", "Edge")) else 1
+    for name, declared in kind.fields.items():
+        below = get_named_type(declared.type)
+        if name in ("id", "totalCount") or (name == "expiresAt" and _may_be_null(declared)):
+            yield name
+        elif name == "details":
+            yield "details { phone }"
+        elif below.name in WALKED and hops >= steps:
+            yield f"{name}{_arguments(declared)} {selection(below, hops - steps)}"
+
+
+def _may_be_null(declared: GraphQLField) -> bool:
+    """Whether a field can be hidden at all; some others have the same name."""
+    return not is_non_null_type(declared.type)
+
+
+def _arguments(declared: GraphQLField) -> str:
+    if "first" in declared.args:
+        return "(first: 8)"
+    required = {
+        name: list(get_named_type(one.type).values)[-1]
+        for name, one in declared.args.items()
+        if is_required_argument(one)
+    }
+    return f"({', '.join(f'{name}: {value}' for name, value in required.items())})" if required else ""
+
+
+def test_every_type_with_an_id_is_reached_in_several_ways() -> None:
+    page = selection(SCHEMA.get_type("Site"), HOPS)
+    for way in ("memberships", "accessRequests", "contacts", "contactFor", "viewerMembership", "decidedBy"):
+        assert page.count(way) > 1
+    assert page.count("site {") > 5
+    assert {"id"} == set(SCHEMA.type_map["Node"].fields)  # type: ignore[attr-defined]
+
+
+@dataclass
+class Scene:
+    """Two sites with somebody of every kind, and what is in the database."""
+
+    places: list[Place]
+    people: dict[str, Person | None]
+    rows: dict[str, Any] = field(default_factory=dict)
+
+    async def load(self, world: World) -> None:
+        """Read all rows of the two sites."""
+        sites = [place.site_id for place in self.places]
+        for kind, model in KINDS.items():
+            for row in await world.rows(model, model.site_id.in_(sites)):
+                self.rows[write_id(kind, row.id)] = row
+
+    def visible(self, actor: Actor) -> set[str]:
+        """The ids of what exists for a caller."""
+        found = {id for id, row in self.rows.items() if allows(actor, SEEING[type(row)], row)}
+        return found | {write_id("user", key) for key in self._people(actor)}
+
+    def _people(self, actor: Actor) -> Iterator[UUID]:
+        if actor.user_id:
+            yield actor.user_id
+        for row in self.rows.values():
+            if isinstance(row, Membership | AccessRequest) and allows(actor, Action.SEE_USERS, row):
+                yield row.user_id
+                if isinstance(row, AccessRequest) and row.decided_by_id:
+                    yield row.decided_by_id
+
+    def everything(self) -> list[str]:
+        """Every id, of people as well."""
+        people = {write_id("user", row.user_id) for row in self.rows.values() if hasattr(row, "user_id")}
+        return [*self.rows, *sorted(people)]
+
+    def check(self, actor: Actor, data: Any) -> set[str]:
+        """The ids in an answer; fails when there is one, or a field of one, that must be hidden."""
+        found = dict(things(data))
+        assert set(found) <= self.visible(actor)
+        for id, values in found.items():
+            for name in HIDDEN.keys() & values.keys():
+                if values[name] is not None:
+                    assert allows(actor, HIDDEN[name], self.rows[id]), (id, name)
+        return set(found)
+
+
+def things(data: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Everything with an id in an answer. Fails when a list says it has more or less than it shows."""
+    if isinstance(data, list):
+        for item in data:
+            yield from things(item)
+    if isinstance(data, dict):
+        if "id" in data:
+            yield data["id"], data
+        if "totalCount" in data:
+            assert data["totalCount"] == len(data["nodes"]) == len(data["edges"])
+        for value in data.values():
+            yield from things(value)
+
+
+@pytest.fixture(scope="module")
+async def scene(world: World) -> Scene:
+    """Somebody of every kind at the first site, some of whom are somebody else at the second."""
+    place, other = await world.site(), await world.site()
+    people: dict[str, Person | None] = {
+        "other primary": other.primary,
+        **{who: await world.caller(place, who) for who in WHO if who in ("primary", "user", "ended")},
+        **{who: await world.caller(place, who) for who in WHO if who.startswith("manage_access")},
+        "no levels": (await world.secondary(place))[0],
+        **{who: await world.caller(other, who) for who in WHO if who.startswith("contact_updates")},
+        "stranger": await world.person("stranger"),
+        "anonymous": None,
+    }
+    await world.secondary(other, person=people["user"], manage_access=VIEW, contact_updates=VIEW)
+    await world.member(other, person=people["manage_access=UPDATE"])
+    for where, soon in ((place, ago(days=-1)), (other, None)):
+        await world.contact(where, [ContactType.SITE_TECHNICAL])
+        people["requester"], _ = await world.request(where, people.get("requester"), expires_at=soon)
+        await world.request(
+            where,
+            decided_by_id=where.primary.user_id,
+            state=AccessRequestState.DENIED,
+            denial_reason=DenialReason.UNKNOWN_REQUESTER,
+            closed_at=ago(days=1),
+            expires_at=ago(hours=1),
+        )
+    found = Scene([place, other], people)
+    await found.load(world)
+    return found
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["engine", "interpreter"])
+async def reader(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[AsyncClient]:
+    """The service, with the engine on and off."""
+    application = create_app(settings.model_copy(update={"read_engine": request.param}))
+    async with (
+        application.router.lifespan_context(application),
+        AsyncClient(transport=ASGITransport(app=application), base_url="http://test") as client,
+    ):
+        yield client
+
+
+async def actor_of(database: AsyncEngine, person: Person | None) -> Actor:
+    """Somebody with what they are at this moment."""
+    if person is None or person.user_id is None:
+        return ANONYMOUS
+    async with database.connect() as connection:
+        return Actor(person.user_id, "", standings=await standings_of(connection, person.user_id))
+
+
+async def ask(client: AsyncClient, person: Person | None, document: str, **variables: Any) -> Any:
+    """The data of a call; anonymous callers may get errors, and nothing else."""
+    headers = {"Authorization": f"Bearer {person.token}"} if person else {}
+    body = {"query": document, "variables": variables}
+    answer = (await client.post("/graphql", json=body, headers=headers)).json()
+    assert person is None or "errors" not in answer, answer
+    return answer.get("data")
+
+
+ROOTS = f"""query($id: ID!, $number: String!) {{
+  byId: site(id: $id) {selection(SCHEMA.get_type("Site"), HOPS)}
+  byNumber: site(number: $number) {{ ...Whole }}
+  viewer {selection(SCHEMA.get_type("Viewer"), HOPS - 1)}
+}}
+fragment Whole on Site {selection(SCHEMA.get_type("Site"), HOPS)}"""
+NODES = f"""query($ids: [ID!]!) {{
+  one: nodes(ids: $ids) {{ __typename id ... on Node {{ id }} ...All }}
+  two: nodes(ids: $ids) {{ ...All }}
+}}
+fragment All on Node {selection(SCHEMA.get_type("Node"), HOPS - 1)}"""
+DIRECT = "query($ids: [ID!]!) { nodes(ids: $ids) { __typename id ... on Contact { details { phone } } } }"
+
+
+@pytest.mark.parametrize("who", WHO)
+async def test_nothing_hidden_appears_and_nothing_visible_is_missing(
+    scene: Scene, reader: AsyncClient, database: AsyncEngine, who: str
+) -> None:
+    person = scene.people[who]
+    actor = await actor_of(database, person)
+    everything = scene.everything()
+    data = await ask(reader, person, DIRECT, ids=everything)
+    assert scene.check(actor, data) == scene.visible(actor) & set(everything)
+    for contact in (row for row in (data or {}).get("nodes", []) if row and "details" in row):
+        allowed = allows(actor, Action.SEE_CONTACT_DETAILS, scene.rows[contact["id"]])
+        assert (contact["details"] is not None) is allowed
+    for place in scene.places:
+        seen = scene.check(actor, await ask(reader, person, ROOTS, id=place.id, number=place.number))
+        assert (place.id in seen) is (place.id in scene.visible(actor))
+    for some in range(0, len(everything), 5):
+        scene.check(actor, await ask(reader, person, NODES, ids=everything[some : some + 5]))
+
+
+PAYLOADS = f"""mutation($contact: UpdateContactInput!, $deny: DenyAccessRequestInput!) {{
+  updateContact(input: $contact) {selection(SCHEMA.get_type("UpdateContactPayload"), HOPS - 1)}
+  denyAccessRequest(input: $deny) {{
+    ... on DenyAccessRequestPayload {selection(SCHEMA.get_type("DenyAccessRequestPayload"), HOPS - 1)}
+    errors {{ code ... on AlreadyDecidedError {selection(SCHEMA.get_type("AlreadyDecidedError"), HOPS - 1)} }}
+  }}
+}}"""
+PREVIEW = f"""query($input: AddUserPreviewInput!) {{
+  addUserPreview(input: $input) {selection(SCHEMA.get_type("AddUserPreview"), HOPS - 1)}
+}}"""
+
+
+@pytest.mark.parametrize("who", [who for who in WHO if who != "anonymous"])
+async def test_nothing_hidden_appears_in_an_answer_to_a_mutation_or_a_preview(
+    world: World, scene: Scene, database: AsyncEngine, who: str
+) -> None:
+    person = scene.people[who]
+    assert person is not None
+    actor = await actor_of(database, person)
+    for place in scene.places:
+        rows = {id: row for id, row in scene.rows.items() if row.site_id == place.site_id}
+        [contact] = [
+            id for id, row in rows.items() if getattr(row, "types", 0) == [ContactType.SITE_TECHNICAL]
+        ]
+        [request] = [id for id, row in rows.items() if getattr(row, "denial_reason", None)]
+        changed = {"contactId": contact, **CONTACT, "types": ["SITE_TECHNICAL"]}
+        denied = {"accessRequestId": request, "reason": "UNKNOWN_REQUESTER"}
+        data = await ask(world.client, person, PAYLOADS, contact=changed, deny=denied)
+        seen = scene.check(actor, data)
+        assert (contact in seen) is allows(actor, Action.CHANGE_CONTACTS, rows[contact])
+        may_decide = allows(actor, Action.DECIDE_ACCESS_REQUEST, rows[request])
+        assert [error["code"] == "ALREADY_DECIDED" for error in data["denyAccessRequest"]["errors"]] == [
+            may_decide
+        ]
+        for one in scene.people.values():
+            asked = {"siteId": place.id, "ibmId": one.ibm_id if one else "nobody"}
+            found = await ask(world.client, person, PREVIEW, input=asked)
+            scene.check(actor, found)
+            may_add = allows(actor, Action.ADD_USER, scene.rows[place.id])
+            assert (found["addUserPreview"] is not None) is may_add
+
+
+LISTS = f"""query($id: ID!, $ids: [ID!]!) {{
+  site(id: $id) {selection(SCHEMA.get_type("Site"), HOPS)}
+  viewer {selection(SCHEMA.get_type("Viewer"), HOPS - 1)}
+  nodes(ids: $ids) {selection(SCHEMA.get_type("Node"), 1)}
+}}"""
+
+
+async def site_with(world: World, rows: int) -> tuple[Place, list[str]]:
+    """A site with so many rows in each of its lists, and in those of its primary contact; and ids of some."""
+    place = await world.site()
+    ids = [place.id, place.primary.id]
+    for _ in range(rows):
+        _, membership = await world.member(place)
+        _, request = await world.request(place)
+        ids += [membership, request, await world.contact(place, [ContactType.SITE_TECHNICAL])]
+        await world.request(
+            place,
+            decided_by_id=place.primary.user_id,
+            state=AccessRequestState.DENIED,
+            denial_reason=DenialReason.UNKNOWN_REQUESTER,
+            closed_at=ago(days=1),
+        )
+        other = await world.site()
+        await world.member(other, person=place.primary)
+        await world.request(other, person=place.primary)
+    return place, ids
+
+
+async def test_the_number_of_statements_does_not_depend_on_the_number_of_rows_in_any_list(
+    world: World, reader: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[str] = []
+    row = Pool.row
+
+    async def noting(pool: Pool, sql: str, values: Sequence[Any]) -> Any:
+        compiled.append(sql)
+        return await row(pool, sql, values)
+
+    monkeypatch.setattr(Pool, "row", noting)
+    counts = []
+    for rows in (1, 2):
+        place, ids = await site_with(world, rows)
+        # The first call signs in, with statements of its own.
+        await ask(reader, place.primary, "{ viewer { user { id } } }")
+        compiled.clear()
+        with statements() as interpreted:
+            data = await ask(reader, place.primary, LISTS, id=place.id, ids=ids)
+        assert data["site"]["memberships"]["totalCount"] == 1 + rows
+        assert data["viewer"]["accessRequests"]["totalCount"] == rows
+        assert len(data["nodes"]) == 2 + 3 * rows
+        counts.append((len(compiled), len(interpreted)))
+    assert counts[0] == counts[1]
+    assert sum(counts[0]) > 0
