@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-clients check format bench lock clean
+.PHONY: help run test install-clients test-clients check format bench lock clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -28,8 +28,10 @@ run: .venv/runtime ## Set up, then serve with demo data on http://127.0.0.1:8000
 test: .venv/development check ## Set up, then run everything that has to pass
 	@$(BIN)/python -m pytest
 
-test-clients: .venv/development ## Install the subscription clients of npm (needs Node.js), then test with them
+install-clients: ## Install the subscription clients of npm (needs Node.js)
 	@cd tests/clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel error
+
+test-clients: .venv/development install-clients ## Test subscriptions with clients of npm (needs Node.js)
 	@$(BIN)/python -m pytest tests/test_clients.py
 
 check: .venv/development ## Style, types, directions of imports

@@ -12,9 +12,10 @@ import uvicorn
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app import demo, development, doctor
+from app import demo, development, doctor, history_commands
 from app.config import Misconfigured, Settings
 from app.db.migrate import newest_revision
+from app.history_commands import Format
 from app.http_protocol import HttpProtocol
 from app.messages.commands import messages
 from app.operating import migrated, settings_with_database, with_engine
@@ -36,6 +37,10 @@ sites = typer.Typer(
     help="Create sites, read them from a file, or move a primary contact.", no_args_is_help=True
 )
 cli.add_typer(sites, name="site")
+histories = typer.Typer(
+    help="Prove that the history is what was written, or export it.", no_args_is_help=True
+)
+cli.add_typer(histories, name="history")
 cli.add_typer(webhooks, name="webhooks")
 cli.add_typer(messages, name="messages")
 
@@ -215,6 +220,30 @@ def move_primary(
             typer.echo(f"{refused} Nothing was written.", err=True)
             raise typer.Exit(1) from refused
     typer.echo(f"{ibm_id} is the primary contact of site {number}.")
+
+
+@histories.command()
+def verify(
+    site: Annotated[
+        str | None, typer.Option(help="Number of the one site to look at; all by default.")
+    ] = None,
+) -> None:
+    """Hash every event anew and compare the links of the chain; ends with 1 at the first one that is broken."""
+    with settings_with_database() as settings:
+        raise typer.Exit(
+            0 if with_engine(settings, lambda engine: history_commands.verify(engine, site)) else 1
+        )
+
+
+@histories.command()
+def export(
+    site: Annotated[str, typer.Option(help="Number of the site.")],
+    format: Annotated[Format, typer.Option(help="For spreadsheets, or for programs.")] = Format.CSV,
+) -> None:
+    """Write the whole history of a site to the standard output, contact details included."""
+    with settings_with_database() as settings:
+        done = with_engine(settings, lambda engine: history_commands.export(engine, site, format.value))
+        raise typer.Exit(0 if done else 1)
 
 
 def report(work: Callable[[], ImportResult]) -> None:

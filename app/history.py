@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.actor import Actor
 from app.db.models import Base, HistoryEvent
 from app.rules import Event, snake
+from app.subjects import SubjectType
 
 Values = dict[str, Any]
 
@@ -60,7 +61,7 @@ def record(
             actor_id=actor.user_id,
             actor_name=actor.name,
             client=actor.client,
-            subject_type=snake(type(row).__name__),
+            subject_type=SubjectType[snake(type(row).__name__).upper()].name.lower(),
             subject_id=row.id,
             subject_name=name,
             before=before,

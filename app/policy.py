@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.actor import Actor, Standing
 from app.db.deciders import Decider
-from app.db.models import AccessRequest, Base, Contact, Membership, Site, User
+from app.db.models import AccessRequest, Base, Contact, HistoryEvent, Membership, Site, User
 from app.db.nominations import Nomination
 from app.db.outbox import Message
 from app.db.preferences import CalendarSubscription
@@ -36,6 +36,7 @@ class Action(Enum):
     SEE_ACCESS_REQUEST = auto()
     SEE_USERS = auto()
     SEE_HISTORY = auto()
+    SEE_ACTOR = auto()
     DECIDE_ACCESS_REQUEST = auto()
     ADD_USER = auto()
     UPDATE_MEMBERSHIP = auto()
@@ -124,6 +125,16 @@ NOT_OWN = Of(
     message("Nobody decides or changes their own access."),
     lambda actor, row: row.user_id != actor.user_id,
 )
+OUTLASTING = Of(
+    message("one's own requests and one's own person always"),
+    message("This is told only while access lasts."),
+    lambda actor, row: row.outlasts_access,
+)
+DOER = Of(
+    message("whoever did it"),
+    message("Somebody else did this."),
+    lambda actor, row: row.actor_id == actor.user_id,
+)
 NOT_PRIMARY = Of(
     message("never for the primary contact's membership"),
     message("Nobody but an operator changes the access of the primary contact."),
@@ -140,7 +151,8 @@ RULES: dict[Action, tuple[Line, ...]] = {
     Action.SEE_MEMBERSHIP: ((PRIMARY,), (ACCESS_VIEWER,), (OWN, ACTIVE)),
     Action.SEE_ACCESS_REQUEST: ((PRIMARY,), (ACCESS_VIEWER,), (OWN,)),
     Action.SEE_USERS: ((PRIMARY,), (ACCESS_VIEWER,)),
-    Action.SEE_HISTORY: ((PRIMARY,), (ACCESS_VIEWER,), (OWN, ACTIVE)),
+    Action.SEE_HISTORY: ((PRIMARY,), (ACCESS_VIEWER,), (OWN, ACTIVE), (OWN, OUTLASTING)),
+    Action.SEE_ACTOR: ((PRIMARY,), (ACCESS_VIEWER,), (DOER,)),
     Action.DECIDE_ACCESS_REQUEST: ((PRIMARY, NOT_OWN), (ACCESS_MANAGER, NOT_OWN)),
     Action.ADD_USER: ((PRIMARY,), (ACCESS_MANAGER,)),
     Action.UPDATE_MEMBERSHIP: ((PRIMARY, NOT_OWN, NOT_PRIMARY), (ACCESS_MANAGER, NOT_OWN, NOT_PRIMARY)),
@@ -173,6 +185,7 @@ SEEING: dict[type[Base], Action] = {
     AccessRequest: Action.SEE_ACCESS_REQUEST,
     CalendarSubscription: Action.SEE_CALENDAR_SUBSCRIPTION,
     Nomination: Action.SEE_NOMINATION,
+    HistoryEvent: Action.SEE_HISTORY,
     Webhook: Action.MANAGE_WEBHOOKS,
     WebhookDelivery: Action.MANAGE_WEBHOOKS,
     Message: Action.SEE_MESSAGES,
@@ -301,7 +314,9 @@ def denials(actor: Caller, action: Action, table: Any) -> list[tuple[sa.ColumnEl
     found = []
     for before, test in _tests_of_row(action):
         conditions = (_condition(other, actor, table) for other in before)
-        found.append((sa.and_(*conditions, sa.not_(_condition(test, actor, table))), words(test.denial)))
+        # What is not known, because the row is about nobody, does not hold either.
+        fails = _condition(test, actor, table).is_not(sa.true())
+        found.append((sa.and_(*conditions, fails), words(test.denial)))
     return found
 
 

@@ -16,7 +16,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from app import calendar, development
+from app import calendar, development, history_download
 from app.calendar_links import PATH
 from app.config import Misconfigured, Settings
 from app.db.engine import create_engine
@@ -87,6 +87,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         WebSocketRoute("/graphql", endpoint),
         _health(database),
         Route(PATH, calendar.feed(database)),
+        *history_download.routes(execution),
     ]
     if settings.development:
         routes += _explorer(settings) + preview.routes()

@@ -15,8 +15,11 @@ REQUEST = """__typename id siteNumber state justification approverJustification 
   kind requestedRole requestedEndsAt
   requestedPrivileges { purchaseAndDownload reporting entitlementInventory entitlementAllocations
     accountManagement { manageAccess contactUpdates accountDocuments } }
+  history { totalCount pageInfo { hasNextPage } nodes { number event actorName actor { name } client subjectType
+    subjectName reason justification before { __typename } changes { field before }
+    after { ... on AccessRequestSnapshot { state justification requestedPrivileges { reporting } } } } }
   viewerCan { grant { allowed code reason } deny { allowed code reason } withdraw { allowed code reason } }"""
-"""Everything that can be selected of a request."""
+"""Everything that can be selected of a request, but for the ids and moments of its events."""
 WISHES = {
     "purchaseAndDownload": "SOFTWARE_DOWNLOAD",
     "reporting": "VIEW",
@@ -217,7 +220,9 @@ async def test_a_requester_withdraws_their_own_request(world: World, known: bool
     selection = f"accessRequest {{ {REQUEST} }}"
     payload = await person.succeed("withdrawAccessRequest", selection, accessRequestId=request["id"])
     withdrawn = payload["accessRequest"]
-    changed = {name: withdrawn[name] for name in ("closedAt", "viewerCan")}
+    told = [event["event"] for event in withdrawn["history"]["nodes"]]
+    assert told == ["ACCESS_REQUESTED", "ACCESS_REQUEST_WITHDRAWN"]
+    changed = {name: withdrawn[name] for name in ("closedAt", "history", "viewerCan")}
     assert withdrawn == request | {"state": "WITHDRAWN"} | changed
     assert request["viewerCan"]["withdraw"]["allowed"]
     assert withdrawn["viewerCan"]["withdraw"]["code"] == "REQUEST_CLOSED"

@@ -83,7 +83,7 @@ async def append(database: AsyncEngine, place: Place, name: str) -> None:
 
 RECOMPUTED = """
 SELECT number, previous_hash, hash, sha256(
-    convert_to(jsonb_strip_nulls(to_jsonb(written) - 'hash')::text, 'UTF8')
+    convert_to(jsonb_strip_nulls(to_jsonb(written) - 'hash' - 'id')::text, 'UTF8')
 ) AS recomputed
 FROM history_event AS written WHERE stream = :stream ORDER BY number
 """

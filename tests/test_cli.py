@@ -44,11 +44,14 @@ def run(command: str, environment: Environment, expected: int = 0) -> str:
 
 def test_every_command_explains_itself(environment: Environment) -> None:
     overview = run("--help", environment)
-    for command in ("serve", "migrate", "demo", "token", "schema", "site", "doctor", "messages", "webhooks"):
+    groups = ("site", "history", "messages", "webhooks")
+    for command in ("serve", "migrate", "demo", "token", "schema", "doctor", *groups):
         assert command in overview
         assert len(run(f"{command} --help", environment).split()) > 10
     assert "primary contact record" in run("site create --help", environment)
     assert "all or nothing" in run("site import --help", environment)
+    assert "every event anew" in run("history verify --help", environment)
+    assert "whole history of a site" in run("history export --help", environment)
 
 
 def test_the_schema_is_printed(environment: Environment, repository: Path) -> None:

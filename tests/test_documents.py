@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from graphql import parse, validate
 
-from app.__main__ import cli, sites
+from app.__main__ import cli, histories, sites
 from app.config import Settings
 from app.messages.commands import messages
 from app.schema.schema import build_schema
@@ -42,12 +42,12 @@ def test_the_readme_lists_every_command(readme: str) -> None:
     ]
     names += [
         f"{group} {command.name or command.callback.__name__}"
-        for group, commands in (("site", sites), ("messages", messages))
+        for group, commands in (("site", sites), ("history", histories), ("messages", messages))
         for command in commands.registered_commands
         if command.callback
     ]
     listed = re.findall(
-        r"`((?:site |messages )?[a-z-]+)[^`]*`",
+        r"`((?:site |history |messages )?[a-z-]+)[^`]*`",
         readme[readme.index("| command |") : readme.index("## Settings")],
     )
     assert set(names) <= set(listed)

@@ -29,6 +29,8 @@ from hypothesis import strategies as st
 from hypothesis_graphql import queries
 
 from app.config import Settings
+from app.db.models import Membership
+from app.query.ids import write_id
 from app.query.run import Engine
 from app.rules import (
     AccessRequestState,
@@ -45,10 +47,11 @@ from app.server import create_app
 from app.webhook_rules import WebhookDeliveryState, WebhookFailure
 from tests.receiver import delivery_row, webhook_row
 from tests.test_reads import LIST, PAGE, busy_site, statements
+from tests.world import CONTACT as CONTACT_FORM
 from tests.world import UPDATE, Person, Place, World, ago
 
 PLANNED = ("site", "viewer", "privilegeCatalog")
-LISTS = ("memberships", "accessRequests", "deliveries", "messages")
+LISTS = ("memberships", "accessRequests", "history", "deliveries", "messages")
 PEOPLE = ("primary", "manager", "viewer", "editor", "user", "requester", "stranger", "ended")
 ORDERS = [
     None,
@@ -101,6 +104,7 @@ async def scene(world: World) -> Scene:
     await people["ended"].succeed(
         "requestExtension", siteId=place.id, justification="More", endsAt="2030-01-01T00:00:00Z"
     )
+    await make_history(world, place, people["user"])
     await add_webhooks(world, place)
     failed = {"fault": MessageFault.RECIPIENT_REFUSED, "last_error": "550 unknown", "attempts": 3}
     dead = {"state": MessageState.DEAD}
@@ -115,6 +119,38 @@ async def scene(world: World) -> Scene:
     other, _ = await busy_site(world)
     await world.secondary(other, person=people["user"], manage_access=UPDATE)
     return place, people
+
+
+async def make_history(world: World, place: Place, user: Person) -> None:
+    """Events about subjects of every kind, with and without values, before and after."""
+    asker = await world.person("asker")
+    asked = await asker.succeed("requestAccess", "accessRequest { id }", siteNumber=place.number)
+    request_id = asked["accessRequest"]["id"]
+    granted = await place.primary.succeed(
+        "grantAccessRequest", "membership { id }", accessRequestId=request_id, role="USER"
+    )
+    await place.primary.succeed(
+        "removeMembership", membershipId=granted["membership"]["id"], reason="é, gone"
+    )
+    contact_id = await world.contact(place, [ContactType.BILLING])
+    form = {
+        **CONTACT_FORM,
+        "lastName": 'O\'Neil \\ "Ω" \t🂡'.replace("\t", " "),
+        "types": ["SITE_TECHNICAL", "BILLING"],
+    }
+    await place.primary.succeed("updateContact", contactId=contact_id, **form)
+    await place.primary.succeed("createCalendarSubscription", siteId=place.id)
+    hook = {"url": "https://partner.example/hooks?token=abc", "events": ["SITE_LEFT"]}
+    made = await place.primary.succeed("createWebhook", "webhook { id }", siteId=place.id, **hook)
+    await place.primary.succeed("deleteWebhook", webhookId=made["webhook"]["id"])
+    [own] = [
+        row
+        for row in await world.rows(Membership, Membership.user_id == user.user_id)
+        if row.site_id == place.site_id
+    ]
+    await place.primary.succeed(
+        "updateMembership", membershipId=write_id("membership", own.id), privileges={"reporting": "VIEW"}
+    )
 
 
 async def add_webhooks(world: World, place: Place) -> None:
@@ -339,6 +375,7 @@ NODES = """query($ids: [ID!]!, $id: ID!) { one: node(id: $id) { __typename id } 
   ... on Contact { email details { phone } site { accessRequests { totalCount } } } ... on User { email eNotifications
   { email topics } }
   ... on Nomination { state justification expiresAt nominee { email } nominatedBy { email } membership { role } }
+  ... on HistoryEvent { number event actor { email } actorName subjectId before { __typename } changes { field } }
   ... on CalendarSubscription { createdAt lastUsedAt site { contactReview { overdue lastDoneBy { email } } } }
   ... on Message { kind lastError recipient { email hasSignedIn } } } }"""
 
@@ -353,14 +390,16 @@ async def test_things_are_found_by_id_the_same_both_ways(
     _, membership_id = await world.member(place)
     _, request_id = await world.request(place)
     contact_id = await world.contact(place, [ContactType.BILLING])
-    _, calendar_id = await world.calendar(place, people[who], slot=2)
+    _, calendar_id = await world.calendar(place, people[who], slot=20)
     elsewhere = await world.site()
     nomination_id = await world.nomination(elsewhere, (await world.member(elsewhere, person=people[who]))[1])
+    events = [write_id("history_event", event.id) for event in await world.events(place)]
     removed = await world.person("removed")
     message_id = await world.message(place, removed)
     ids = [
         calendar_id,
         nomination_id,
+        *events,
         people["user"].id,
         message_id,
         removed.id,

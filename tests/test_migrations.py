@@ -155,5 +155,35 @@ def test_migration_that_fails_leaves_nothing_behind(fresh_url: str) -> None:
     assert revision(fresh_url) is None
 
 
+async def append_as_before(connection: AsyncConnection) -> None:
+    """Two events, hashed by the trigger that the database has at this revision."""
+    await connection.execute(
+        text(
+            "INSERT INTO history_event (stream, event, actor_name, subject_type, subject_id, subject_name, after)"
+            " SELECT key, 'USER_REGISTERED', 'me', 'user', key, 'é', jsonb_build_object('é', NULL, 'b', 1)"
+            " FROM (SELECT gen_random_uuid() AS key) AS one, generate_series(1, 2)"
+        )
+    )
+
+
+async def wrong_hashes(connection: AsyncConnection) -> tuple[Any, ...]:
+    """How many events there are, how many ids they have, and how many of their hashes are wrong."""
+    row = await connection.execute(
+        text(
+            "SELECT count(*), count(DISTINCT id), count(*) FILTER (WHERE hash <> hash_of_history_event(written))"
+            " FROM history_event AS written"
+        )
+    )
+    return tuple(row.one())
+
+
+def test_hashes_that_are_older_than_the_ids_of_events_stay_valid(fresh_url: str) -> None:
+    command.upgrade(alembic_config(fresh_url), "0006")
+    in_transaction(fresh_url, append_as_before)
+    migrate(fresh_url)
+    in_transaction(fresh_url, append_as_before)
+    assert in_transaction(fresh_url, wrong_hashes) == (4, 4, 0)
+
+
 def test_there_is_one_newest_revision() -> None:
     assert len(ScriptDirectory.from_config(alembic_config("")).get_heads()) == 1

@@ -10,19 +10,21 @@ from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.actor import ANONYMOUS, Actor, Standing
 from app.context import Context
-from app.db.models import AccessRequest, Contact, Membership, Site, User
+from app.db.models import AccessRequest, Contact, HistoryEvent, Membership, Site, User
 from app.db.nominations import Nomination
 from app.db.outbox import Message
 from app.db.preferences import CalendarSubscription
 from app.errors import RequestError, UserError
+from app.history import record
 from app.identity import standings_of
 from app.policy import Action, allowed, allows, denial, denials, seen, visible, who_may
-from app.rules import AccessRequestState, ContactType, DenialReason, Language, Role, UpdateLevel
-from tests.world import Place, World, contact_row
+from app.rules import AccessRequestState, ContactType, DenialReason, Event, Language, Role, UpdateLevel
+from tests.receiver import webhook_row
+from tests.world import Person, Place, World, contact_row
 
 PAGE = """
 action                   | by              | primary | NONE | VIEW | UPDATE | user | other
@@ -32,7 +34,8 @@ SEE_CONTACT_DETAILS      | contact_updates | all     | none | all  | all    | no
 CHANGE_CONTACTS          | contact_updates | all     | none | none | all    | none | none
 SEE_MEMBERSHIP           | manage_access   | all     | own  | all  | all    | own  | none
 SEE_USERS                | manage_access   | all     | none | all  | all    | none | none
-SEE_HISTORY              | manage_access   | all     | own  | all  | all    | own  | none
+SEE_HISTORY              | manage_access   | all     | own  | all  | all    | own  | requests
+SEE_ACTOR                | manage_access   | all     | done | all  | all    | done | done
 SEE_ACCESS_REQUEST       | manage_access   | all     | own  | all  | all    | own  | own
 DECIDE_ACCESS_REQUEST    | manage_access   | others  | none | none | others | none | none
 ADD_USER                 | manage_access   | all     | none | none | all    | none | none
@@ -60,7 +63,8 @@ CHECK_ACCESS             | manage_access   | all     | own  | all  | all    | ow
 """The domain page's table, line by line. NONE, VIEW and UPDATE are a secondary contact's level of `by`.
 
 The cells say with whose rows: all, one's own, those of others, those of users (others, but not the primary
-contact), or none. Who may withdraw a request is whoever made it, also as a member asking for a higher level.
+contact), those about one's own requests and person, what one has done oneself, or none.
+Who may withdraw a request is whoever made it, also as a member asking for a higher level.
 """
 
 HEAD, *LINES = [[cell.strip() for cell in line.split("|")] for line in PAGE.strip().splitlines()]
@@ -102,17 +106,25 @@ def includes(whose: str, row: Any, user_id: UUID = CALLER) -> bool:
         "own": own,
         "others": not own,
         "users": not own and not primary,
+        "requests": own and getattr(row, "outlasts_access", False),
+        "done": getattr(row, "actor_id", None) == user_id,
         "none": False,
     }[whose]
 
 
 def rows_at(site_id: UUID | None, role: Role) -> list[Any]:
-    """The caller's own row with their role, the primary contact's, and somebody else's."""
-    return [
+    """The caller's own row with their role, the primary contact's, and somebody else's; each done by somebody."""
+    rows = [
         SimpleNamespace(site_id=site_id, user_id=CALLER, role=role),
         SimpleNamespace(site_id=site_id, user_id=PRIMARY, role=Role.PRIMARY_CONTACT),
         SimpleNamespace(site_id=site_id, user_id=SOMEBODY, role=Role.USER),
         SimpleNamespace(site_id=site_id, user_id=SOMEBODY, role=Role.SECONDARY_CONTACT),
+    ]
+    told = product((PRIMARY, CALLER), (False, True))
+    return [
+        SimpleNamespace(**vars(row), actor_id=actor_id, outlasts_access=outlasts)
+        for actor_id, outlasts in told
+        for row in rows
     ]
 
 
@@ -143,20 +155,26 @@ def test_ended_membership_gives_nothing_and_is_not_seen(role: Role) -> None:
 
 
 def test_anonymous_callers_may_do_nothing() -> None:
-    rows = [*rows_at(HERE, Role.USER), SimpleNamespace(site_id=HERE, user_id=None, role=Role.USER)]
+    nobodys = SimpleNamespace(site_id=HERE, user_id=None, role=Role.USER, actor_id=None, outlasts_access=True)
+    rows = [*rows_at(HERE, Role.USER), nobodys]
     assert not [action for action, row in product(Action, rows) if allows(ANONYMOUS, action, row)]
 
 
+OF_EVENTS = {Action.SEE_HISTORY, Action.SEE_ACTOR}
 OF_THE_SITE = {
-    action for action in Action if {"own", "others", "users"}.isdisjoint(EXPECTED[action].values())
+    action
+    for action in set(Action) - OF_EVENTS
+    if {"own", "others", "users"}.isdisjoint(EXPECTED[action].values())
 }
 MODELS: Mapping[type[Any], set[Action]] = {
     Site: OF_THE_SITE,
     Contact: OF_THE_SITE,
-    Message: OF_THE_SITE,
     AccessRequest: set(Action)
+    - OF_EVENTS
     - {Action.UPDATE_MEMBERSHIP, Action.REMOVE_MEMBERSHIP, Action.REQUEST_EXTENSION},
-    Membership: set(Action),
+    Membership: set(Action) - OF_EVENTS,
+    HistoryEvent: {*OF_EVENTS, Action.SEE_SITE, Action.SEE_CONTACT_DETAILS},
+    Message: OF_THE_SITE,
     Nomination: {Action.SEE_NOMINATION, Action.ANSWER_NOMINATION, Action.NOMINATE_PRIMARY_CONTACT},
     User: {Action.SEE_E_NOTIFICATIONS, Action.UPDATE_E_NOTIFICATIONS},
     CalendarSubscription: {
@@ -196,9 +214,33 @@ async def landscape(world: World) -> Landscape:
         await world.contact(place, [ContactType.BILLING])
         await world.calendar(place, place.primary)
         await world.message(place, await world.person("removed"))
+        await add_events(world, place, [user, gone, stranger])
+    await stranger.succeed("updateENotificationPreferences", email=None, topics=["NEW_VERSIONS"])
+    await stranger.succeed("requestAccess", siteNumber=uuid4().hex[:20])
     await add_request_without_site(world, stranger.user_id)
     await add_request_without_site(world, places[0].primary.user_id)
     return await survey(world, [place.site_id for place in places])
+
+
+async def add_events(world: World, place: Place, people: list[Person]) -> None:
+    """Events about subjects of every kind that a site has, each about a person done by themselves and by another."""
+    other = await world.person()
+    subjects = [
+        contact_row(place.site_id, uuid4(), types=[ContactType.BILLING]),
+        webhook_row(place),
+    ]
+    for person in people:
+        subjects += [
+            Membership(site_id=place.site_id, id=uuid4(), user_id=person.user_id),
+            AccessRequest(site_id=place.site_id, id=uuid4(), requester_id=person.user_id),
+            CalendarSubscription(site_id=place.site_id, id=uuid4(), user_id=person.user_id, slot=1),
+        ]
+    async with AsyncSession(world.database) as session, session.begin():
+        for subject, actor, values in product(subjects, [*people, other], ("before", "after")):
+            kept = {values: {name: str(key) for name, key in vars(subject).items() if name.endswith("_id")}}
+            doer = Actor(actor.user_id, "somebody")
+            event = Event.ACCESS_REQUESTED if isinstance(subject, AccessRequest) else Event.MEMBERSHIP_UPDATED
+            record(session, doer, event, subject, name="subject", **kept)
 
 
 async def add_requests(world: World, place: Place, people: list[Any], decider: UUID | None) -> None:
@@ -233,6 +275,7 @@ async def survey(world: World, site_ids: list[UUID]) -> Landscape:
             Actor(person, standings=await standings_of(connection, person)) for person in sorted(people)
         ]
     rows[User] = await world.rows(User, User.id.in_(people))
+    rows[HistoryEvent] = await world.rows(HistoryEvent, HistoryEvent.stream.in_([*site_ids, *people]))
     return Landscape([*actors, ANONYMOUS], rows)
 
 

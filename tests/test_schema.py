@@ -96,6 +96,7 @@ def test_the_schema_says_who_may(schema: GraphQLSchema) -> None:
 def test_connections_follow_one_shape(schema: GraphQLSchema) -> None:
     connections = [name for name in schema.type_map if name.endswith("Connection")]
     assert set(connections) == {
+        "HistoryEventConnection",
         "MembershipConnection",
         "AccessRequestConnection",
         "WebhookDeliveryConnection",

@@ -20,14 +20,14 @@ from app import development
 from app.config import Settings
 from app.db.engine import async_url
 from app.db.models import Contact, Membership
-from app.live import sse, websocket
+from app.live import listener, sse, websocket
 from app.live.listener import APPLICATION
 from app.query.ids import parse_id
 from app.rules import ContactType
 from app.server import create_app
 from app.tokens import LEEWAY
 from tests.conftest import administer
-from tests.live import Server, Socket, Stream, joined, running, streaming, until
+from tests.live import PATIENCE, Server, Socket, Stream, joined, running, streaming, until
 from tests.world import CONTACT, VIEW, Person, Place, World, ago
 
 REQUESTS = """subscription($site: ID!, $after: ID) { accessRequestChanged(siteId: $site, after: $after) {
@@ -492,6 +492,12 @@ async def test_the_end_of_a_token_ends_server_sent_events(world: World, server: 
     await server.heard_by(place, 0)
 
 
+BREAK = (
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+    " WHERE application_name = :name AND datname = current_database()"
+)
+
+
 async def test_nothing_is_lost_while_the_listening_connection_is_down(
     world: World, server: Server, database_url: str
 ) -> None:
@@ -508,12 +514,42 @@ async def test_nothing_is_lost_while_the_listening_connection_is_down(
     assert [(change["event"], change["eventId"]) for change in got] == history
 
 
+async def test_nothing_is_lost_however_often_and_whenever_the_connection_breaks(
+    world: World, settings: Settings, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(listener, "LONGEST_PAUSE", 0.002)
+    monkeypatch.setattr(listener, "HEARTBEAT", 0.02)
+    place = await world.site()
+
+    breaks = 0
+
+    async def break_off() -> None:
+        nonlocal breaks
+        statement = sa.text(BREAK)
+        engine = create_async_engine(async_url(database_url), isolation_level="AUTOCOMMIT")
+        async with engine.connect() as connection:
+            while breaks < 300:
+                breaks += await connection.scalar(statement, {"name": APPLICATION}) or 0
+                await asyncio.sleep(breaks % 7 / 1000)
+        await engine.dispose()
+
+    with running(create_app(settings)) as server:
+        async with listening("websocket", server, place.primary, EVENTS, place) as heard:
+            breaking = asyncio.create_task(break_off())
+            count = 0
+            while not breaking.done():
+                await save_contact(place, f"Name{count}")
+                count += 1
+            await breaking
+            await save_contact(place, "at last")
+            got = await told(heard, count + 1)
+    assert [(change["event"], change["eventId"]) for change in got] == kinds(await world.events(place))
+
+
 async def terminate_listeners(url: str) -> int:
     """End every listening connection of this database, as soon as there is one; how many there were."""
-    statement = sa.text(
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-        " WHERE application_name = :name AND datname = current_database()"
-    )
+    statement = sa.text(BREAK)
     engine = create_async_engine(async_url(url), poolclass=NullPool)
     async with asyncio.timeout(20), engine.connect() as connection:
         while not (count := await connection.scalar(statement, {"name": APPLICATION})):
@@ -574,9 +610,10 @@ async def test_a_client_that_takes_nothing_is_given_up(
             socket.plug.transport.pause_reading()
         await server.heard_by(place)
         count = 0
-        while server.listeners(place):
-            await save_contact(place)
-            count += 1
+        async with asyncio.timeout(3 * PATIENCE):
+            while server.listeners(place):
+                await save_contact(place)
+                count += 1
         assert count > 2
         if transport == "websocket":
             socket.plug.transport.abort()

@@ -16,6 +16,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, synonym
 from uuid_utils.compat import uuid7
 
 from app import rules, texts
+from app.db.concern import Concern
 from app.rules import (
     AccessRequestKind,
     AccessRequestState,
@@ -352,12 +353,12 @@ class AccessRequest(Base):
     )
 
 
-class HistoryEvent(Base):
+class HistoryEvent(Concern, Base):
     """One change, for ever: who, what, when, on what, before and after, why, through which client.
 
     Events of one stream (a site, or a person for what concerns no site) are numbered and chained: each holds
     a hash over itself and its predecessor's hash. A trigger computes both; nothing may be altered. Columns without
-    a value are not hashed, so that new columns leave old hashes as they are.
+    a value are not hashed, so that new columns leave old hashes as they are, and neither is the id.
     """
 
     __tablename__ = "history_event"
@@ -365,6 +366,7 @@ class HistoryEvent(Base):
     number: Mapped[int] = mapped_column(
         sa.BigInteger, primary_key=True, autoincrement=False, server_default="0"
     )
+    id: Mapped[UUID] = mapped_column(unique=True, server_default=sa.func.gen_random_uuid())
     site_id: Mapped[UUID | None]
     at: Mapped[datetime] = created()
     event: Mapped[Event]
@@ -382,7 +384,8 @@ class HistoryEvent(Base):
     hash: Mapped[bytes] = mapped_column(server_default=sa.text("''::bytea"))
 
     __table_args__ = (
-        sa.Index(None, "stream", "subject_id", "number"),
+        sa.Index(None, "subject_id", "number"),
         sa.Index(None, "stream", "actor_id", "number"),
+        sa.Index(None, "stream", "at", "number"),
         sa.Index(None, "stream", "hash"),
     )

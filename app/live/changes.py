@@ -8,6 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from app.db.concern import is_object
 from app.db.models import HistoryEvent
 from app.db.pool import Pool, render
 from app.errors import bad_input
@@ -33,6 +34,7 @@ class Change:
     subject_type: str
     subject_id: UUID
     user_id: UUID | None
+    outlasts_access: bool
     removed: bool
 
     def values(self) -> dict[str, Any]:
@@ -47,15 +49,6 @@ class Change:
         }
 
 
-# What is missing may be a null of JSON as well as one of SQL.
-_PERSON = sa.func.coalesce(
-    *(
-        values[name].astext
-        for name in ("user_id", "requester_id")
-        for values in (HistoryEvent.after, HistoryEvent.before)
-    )
-)
-_REMOVED = sa.func.coalesce(sa.func.jsonb_typeof(HistoryEvent.after), "null") == "null"
 CHANGES = render(
     sa.select(
         HistoryEvent.number,
@@ -64,8 +57,9 @@ CHANGES = render(
         HistoryEvent.at,
         HistoryEvent.subject_type,
         HistoryEvent.subject_id,
-        _PERSON.label("user_id"),
-        _REMOVED.label("removed"),
+        HistoryEvent.user_id,
+        HistoryEvent.outlasts_access,
+        sa.not_(is_object(HistoryEvent.after)).label("removed"),
     )
     .where(
         HistoryEvent.stream == sa.bindparam("site_id", None, type_=sa.Uuid),
@@ -107,7 +101,8 @@ def _change(site_id: UUID, row: Any) -> Change:
         at=row["at"],
         subject_type=row["subject_type"],
         subject_id=row["subject_id"],
-        user_id=UUID(row["user_id"]) if row["user_id"] else None,
+        user_id=row["user_id"],
+        outlasts_access=row["outlasts_access"],
         removed=row["removed"],
     )
 

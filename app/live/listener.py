@@ -66,7 +66,8 @@ class Listener:
                     connection = await connect(self.settings)
                 pause = FIRST_PAUSE
                 await self._hold(connection)
-            except LOST as error:
+            except Exception as error:
+                # Drivers have more ways to fail than they tell of, and nobody would hear of anything any more.
                 log.warning("the listening connection is lost", error=repr(error))
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)

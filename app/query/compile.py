@@ -6,7 +6,7 @@ is compiled in from the policy. A statement is compiled once for each shape; wha
 the same shape (keys, cursors, the caller and their sites) is a parameter, filled in by `run`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from graphql import GraphQLNonNull
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from app.db.concern import is_object
 from app.db.pool import render
 from app.policy import SEEING, seen, visible
 from app.query.collect import Selected, Shape
@@ -28,16 +29,21 @@ from app.query.declare import (
     Constant,
     Find,
     Group,
+    Kept,
+    KeptRow,
     Lookup,
     OfCaller,
     Paged,
     Parts,
+    Records,
     Relation,
-    Value,
+    Variant,
+    kept_column,
 )
 from app.query.ids import ids_in
 from app.query.jsontext import Pieces, Text, if_allowed, object_of, text_of
 from app.query.plan import Plan, Run, Unplannable, within
+from app.query.relations import is_joined, references
 
 
 @dataclass
@@ -97,6 +103,12 @@ class Compiler:
             case Group(needs=needs):
                 pieces = self.object(selected.shape, model, source)
                 return [if_allowed(visible(self.caller, needs, model), text_of(pieces))] if needs else pieces
+            case Kept() as kept:
+                return self._column(selected, kept_column(kept, model.values), model)
+            case Variant() as variant:
+                return [self._variant(selected, variant, model)]
+            case Records(rows=rows):
+                return [self._records(selected, rows(lambda action: visible(self.caller, action, model)))]
             case OfCaller():
                 return self.object(selected.shape, OfCaller)
             case Paged() as paged:
@@ -123,6 +135,27 @@ class Compiler:
             return column_text(column, is_required)
         hidden = replace(column, sql=sa.case((visible(self.caller, column.needs, model), column.sql)))
         return written(hidden, is_required)
+
+    def _variant(self, selected: Selected, variant: Variant, model: Any) -> Text:
+        """The object in a JSON column, as the type that the row says."""
+        row = KeptRow(variant.column, model.site_id)
+        texts = {
+            value: text_of(self.object(selected.shapes[name], row)) for value, name in variant.types.items()
+        }
+        told = sa.case(texts, value=variant.by, else_="null")
+        return if_allowed(is_object(variant.column), told)
+
+    def _records(self, selected: Selected, rows: sa.Select[Any]) -> Text:
+        """The objects that a subquery makes of the row."""
+        found = rows.subquery()
+        members = ((part.key, self._cell(part, found)) for part in selected.shape.fields)
+        text = text_of(object_of(members))
+        return sa.select(text_of(["[", sa.func.string_agg(text, ","), "]"])).scalar_subquery()
+
+    def _cell(self, part: Selected, found: Any) -> Pieces:
+        if part.name == "__typename":
+            return [f'"{part.owner}"']
+        return written(Column(found.c[part.name]), isinstance(part.definition.type, GraphQLNonNull))
 
     def _related(self, selected: Selected, relation: Relation, parent: Any) -> Text:
         arguments = self.arguments_of(selected)
@@ -206,24 +239,3 @@ class Compiler:
             values,
             lambda kind, value_of: self.parameter(kind, lambda run: value_of(run.arguments[number])),
         )
-
-
-def is_joined(relation: Relation, source: Relation, parent: Any) -> bool:
-    """Whether the rows of `source` come joined with the row that a relation of theirs leads to."""
-    if not (relation.follows and relation.on and relation.local) or relation.where:
-        return False
-    wanted = getattr(relation.model, relation.on) == getattr(parent, relation.local)
-    return any(target is relation.model and wanted.compare(condition) for target, condition in source.joins)
-
-
-def references(given: Selected) -> Iterator[tuple[Selected, Relation]]:
-    """The relations in the objects of given values below a field."""
-    for shape in given.shapes.values():
-        for below in shape.fields:
-            match below.declaration:
-                case Relation() as relation:
-                    yield below, relation
-                case Value():
-                    yield from references(below)
-                case None if below.name != "__typename":
-                    raise Unplannable(f"{shape.type.name}.{below.name}")

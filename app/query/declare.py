@@ -6,6 +6,7 @@ A relation needs no rule of its own: the rows of a table are always those that `
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -83,6 +84,40 @@ class Group:
     needs: Action | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """A value in a JSON column: an SQL expression made out of that column (see `Variant`)."""
+
+    of: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Variant:
+    """An object of the values in a JSON column of the row (see `Kept`); null where it holds none.
+
+    Its type is the one that `types` has for the value of the column `by`; null for values that are not there.
+    """
+
+    column: Any
+    by: Any
+    types: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class KeptRow:
+    """Stands in for a table, in what reads the values of a JSON column: `values`, at the site of their row."""
+
+    values: Any
+    site_id: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """Objects made of the row by a subquery, whose columns are called like the fields; rights are asked of `may`."""
+
+    rows: Callable[[Callable[[Action], sa.ColumnElement[bool]]], sa.Select[Any]]
+
+
 @dataclass(frozen=True)
 class Value:
     """Computed from the parent's values (by attribute name), the arguments and the request's context."""
@@ -112,7 +147,10 @@ class Relation:
 
 @dataclass(frozen=True, kw_only=True)
 class Paged(Relation):
-    """A relation read in pages. `orders` gives the column to sort by for each field of its order, the default first."""
+    """A relation read in pages. `orders` gives the column to sort by for each field of its order, the default first.
+
+    Several columns are told as a tuple.
+    """
 
     orders: Mapping[str, Any]
 
@@ -120,7 +158,9 @@ class Paged(Relation):
         """The columns that the chosen order sorts by, with the key as tie-break, and whether it descends."""
         chosen = arguments.name("orderBy", "field") or next(iter(self.orders))
         descending = arguments.name("orderBy", "direction") == "DESC"
-        return [self.orders[chosen], self.model.__table__.c.id], descending
+        columns = self.orders[chosen]
+        columns = columns if isinstance(columns, tuple) else (columns,)
+        return [*columns, self.model.__table__.c.id], descending
 
 
 @dataclass(frozen=True)
@@ -174,7 +214,15 @@ def asked(name: str, kind: Any) -> Any:
     return sa.literal_column(f"asked.{name}", kind)
 
 
-Declaration = Column | Constant | OfCaller | Group | Value | Relation | Find | Chosen | Parts | Lookup
+Shown = Column | Constant | Group | Kept | Variant | Records | Chosen | Parts
+"""What is made of the row itself."""
+Declaration = Shown | OfCaller | Value | Relation | Find | Lookup
+
+
+@cache
+def kept_column(kept: Kept, values: Any) -> Column:
+    """A kept value as a column of the table that keeps it."""
+    return Column(kept.of(values))
 
 
 def tables_of(declaration: Declaration | None) -> list[type[Base]]:

@@ -23,18 +23,31 @@ from app.query.declare import (
     Constant,
     Find,
     Group,
+    Kept,
     Lookup,
     OfCaller,
     Paged,
     Parts,
+    Records,
     Relation,
     Value,
+    Variant,
 )
 from app.query.ids import ids_in, write_id
 from app.query.load_statement import conditions_of, from_of, lookup_of, page_of, select_of
 from app.query.page import Page, Slice
 from app.query.plan import Caller
-from app.query.rows import PARENT, TYPE, Row, array_of, by_parent, keyed, label_of, node_shapes
+from app.query.rows import (
+    PARENT,
+    TYPE,
+    Row,
+    array_of,
+    by_parent,
+    kept_part,
+    keyed,
+    label_of,
+    node_shapes,
+)
 
 
 @dataclass
@@ -64,6 +77,8 @@ class Reader:
         self, owner: str, selected: Selected, rows: Sequence[Row], model: type[Base] | None
     ) -> Iterable[Any]:
         match selected.declaration:
+            case Kept():
+                return [row[label_of(owner, selected)] for row in rows]
             case Column(kind=kind):
                 values = [row[label_of(owner, selected)] for row in rows]
                 return [value and write_id(kind, value) for value in values] if kind else values
@@ -77,6 +92,14 @@ class Reader:
                 objects = await self.complete(selected.shape, rows, model)
                 hidden = [needs and not row[label_of(owner, selected)] for row in rows]
                 return [None if hide else value for hide, value in zip(hidden, objects, strict=True)]
+            case Variant(types=types):
+                names = [types.get(row[label_of(owner, selected)]) for row in rows]
+                return [
+                    await self._varied(selected, name, row) for name, row in zip(names, rows, strict=True)
+                ]
+            case Records():
+                found = [row[label_of(owner, selected)] or [] for row in rows]
+                return [[keyed(selected.shape, item) for item in items] for items in found]
             case Value():
                 return [await self._computed(selected, row) for row in rows]
             case Chosen() as choice:
@@ -93,6 +116,13 @@ class Reader:
             case Find() as find:
                 return [await self._found(selected, find) for _ in rows]
         return [owner for _ in rows]
+
+    async def _varied(self, selected: Selected, name: str | None, row: Row) -> Any:
+        """The object in a JSON column, as the type of this name."""
+        if name is None:
+            return None
+        [value] = await self.complete(selected.shapes[name], [kept_part(selected.name, row)])
+        return value
 
     async def _computed(self, selected: Selected, row: Row) -> Any:
         assert isinstance(selected.declaration, Value)

@@ -1,17 +1,33 @@
 """The statements of the interpreter: the columns that a shape needs, of the rows that the caller may see."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from app.actor import Actor
+from app.db.concern import is_object
 from app.policy import seen, visible
 from app.query.collect import Selected, Shape
-from app.query.declare import Arguments, Chosen, Column, Group, Lookup, Paged, Parts, Relation, Value
+from app.query.declare import (
+    Arguments,
+    Chosen,
+    Column,
+    Group,
+    Kept,
+    KeptRow,
+    Lookup,
+    Paged,
+    Parts,
+    Records,
+    Relation,
+    Value,
+    Variant,
+    kept_column,
+)
 from app.query.lookup import PLACE, rows
 from app.query.page import SORT, Page
-from app.query.rows import PARENT, array_of, label_of
+from app.query.rows import PARENT, array_of, label_of, labelled
 
 
 def select_of(actor: Actor, relation: Relation, shapes: Iterable[Shape]) -> sa.Select[Any]:
@@ -83,6 +99,15 @@ def _columns(actor: Actor, shape: Shape, model: Any) -> dict[str, Any]:
         match selected.declaration:
             case Column(sql=sql, needs=needs):
                 columns[label] = sa.case((visible(actor, needs, model), sql)) if needs else sql
+            case Kept() as kept:
+                columns[label] = kept_column(kept, model.values).sql
+            case Variant() as variant:
+                columns[label] = sa.case((is_object(variant.column), variant.by))
+                row = KeptRow(variant.column, model.site_id)
+                for inner in selected.shapes.values():
+                    columns.update(labelled(selected.name, _columns(actor, inner, row)))
+            case Records(rows=made):
+                columns[label] = _gathered(actor, made, model)
             case Chosen() as choice:
                 columns[label] = _first_of([so for so, _ in choice.cases(actor, model)])
             case Parts(when=when):
@@ -98,6 +123,12 @@ def _columns(actor: Actor, shape: Shape, model: Any) -> dict[str, Any]:
             case Relation(local=str(name)):
                 columns[name] = getattr(model, name)
     return columns
+
+
+def _gathered(actor: Actor, made: Callable[[Any], sa.Select[Any]], model: Any) -> Any:
+    """The objects of a subquery, in one array."""
+    found = made(lambda action: visible(actor, action, model)).subquery()
+    return sa.select(sa.func.jsonb_agg(sa.func.to_jsonb(found.table_valued()))).scalar_subquery()
 
 
 def _first_of(conditions: Sequence[sa.ColumnElement[bool]]) -> Any:

@@ -21,6 +21,18 @@ def label_of(owner: str, selected: Selected) -> str:
     return f"{owner}.{selected.name}"
 
 
+def labelled(name: str, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of what is kept under a field, told from those of other fields of the same types."""
+    return {f"{name}/{label}": column for label, column in columns.items()}
+
+
+def kept_part(name: str, row: Row) -> Row:
+    """The part of a row that is kept under a field."""
+    return {
+        label.removeprefix(f"{name}/"): value for label, value in row.items() if label.startswith(f"{name}/")
+    }
+
+
 def array_of(keys: Iterable[Any], column: Any) -> Any:
     """The different keys, as one array parameter of a column's type."""
     return sa.literal(list(dict.fromkeys(keys)), ARRAY(column.type))

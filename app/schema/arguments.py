@@ -1,5 +1,6 @@
 """The arguments of lists: filters, orders, and places in the list."""
 
+from datetime import datetime
 from typing import Annotated
 
 import strawberry
@@ -9,6 +10,8 @@ from app.schema.enums import (
     AccessRequestOrderField,
     AccessRequestState,
     ContactType,
+    Event,
+    HistoryOrderField,
     MembershipOrderField,
     MessageOrderField,
     MessageState,
@@ -58,6 +61,35 @@ class AccessRequestOrder:
     direction: OrderDirection = described("Which way.", default=OrderDirection.ASC)
 
 
+@strawberry.input(description="Which events to list; all given conditions hold.")
+class HistoryFilter:
+    """Which events."""
+
+    actor_ids: list[strawberry.ID] | None = described(
+        "Was done by one of these users, at most 100; only where the caller may know who did it.",
+        default=None,
+    )
+    subject_ids: list[strawberry.ID] | None = described(
+        "Is about one of these things, at most 100, be they there or gone.", default=None
+    )
+    events: list[Event] | None = described("Is one of these.", default=None)
+    from_: datetime | None = described("Was done at this moment or later.", name="from", default=None)
+    until: datetime | None = described("Was done before this moment.", default=None)
+    text: str | None = described(
+        "The name of the subject or of the actor, reason or justification contain these words, without regard to case "
+        "and accents.",
+        default=None,
+    )
+
+
+@strawberry.input(description="How events are sorted.")
+class HistoryOrder:
+    """How events are sorted."""
+
+    field: HistoryOrderField = described("By what.", default=HistoryOrderField.NUMBER)
+    direction: OrderDirection = described("Which way.", default=OrderDirection.ASC)
+
+
 @strawberry.input(description="Which messages to list; all given conditions hold.")
 class MessageFilter:
     """Which messages."""
@@ -95,6 +127,10 @@ WhichAccessRequests = Annotated[
 ]
 AccessRequestsBy = Annotated[
     AccessRequestOrder | None, strawberry.argument(description="In which order; oldest first by default.")
+]
+WhichEvents = Annotated[HistoryFilter | None, strawberry.argument(description="Which ones; all by default.")]
+EventsBy = Annotated[
+    HistoryOrder | None, strawberry.argument(description="In which order; oldest first by default.")
 ]
 WhichMessages = Annotated[
     MessageFilter | None, strawberry.argument(description="Which ones; all by default.")

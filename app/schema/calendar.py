@@ -8,7 +8,7 @@ from app.db import models as m
 from app.db import preferences as p
 from app.policy import Action, allowed
 from app.query.declare import Column, Relation, reads
-from app.schema.lists import Node
+from app.schema.lists import Node, opaque_id
 from app.schema.types import Site
 
 
@@ -19,10 +19,7 @@ from app.schema.types import Site
 class CalendarSubscription(Node):
     """A calendar subscription."""
 
-    id: strawberry.ID = reads(
-        Column(p.CalendarSubscription.id, "calendar_subscription"),
-        "Opaque id, unique among all things of the service.",
-    )
+    id: strawberry.ID = opaque_id("calendar_subscription", p.CalendarSubscription.id)
     created_at: datetime = reads(Column(p.CalendarSubscription.created_at), "When it was made.")
     last_used_at: datetime | None = reads(
         Column(p.CalendarSubscription.last_used_at), "When a calendar last read it; null until one has."

@@ -1,4 +1,4 @@
-"""The types of contacts."""
+"""Contacts, as the schema shows them."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,8 +7,10 @@ import strawberry
 from app.db import models as m
 from app.policy import Action, allowed
 from app.query.declare import Column, Group, Relation, reads
+from app.schema.arguments import After, Before, EventsBy, First, Last, WhichEvents
 from app.schema.enums import ContactType
-from app.schema.lists import VERSION, Node
+from app.schema.history import IN_A_SITE, HistoryEvent, history_of
+from app.schema.lists import VERSION, Connection, Node, opaque_id
 from app.schema.permissions import ContactPermissions
 
 if TYPE_CHECKING:
@@ -36,9 +38,7 @@ class ContactDetails:
 class Contact(Node):
     """A contact."""
 
-    id: strawberry.ID = reads(
-        Column(m.Contact.id, "contact"), "Opaque id, unique among all things of the service."
-    )
+    id: strawberry.ID = opaque_id("contact", m.Contact.id)
     first_name: str = reads(Column(m.Contact.first_name), "First name.")
     last_name: str = reads(Column(m.Contact.last_name), "Last name.")
     email: str = reads(Column(m.Contact.email), "E-mail address; independent of eNotifications.")
@@ -53,3 +53,18 @@ class Contact(Node):
         Relation(m.Site, on="id", local="site_id"), "The site."
     )
     viewer_can: ContactPermissions = reads(Group(), "What the caller may do with it, and if not, why.")
+
+    @reads(
+        history_of("subject_id", IN_A_SITE),
+        "What was changed of this contact.",
+        Action.SEE_HISTORY,
+    )
+    def history(
+        self,
+        filter: WhichEvents = None,
+        order_by: EventsBy = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[HistoryEvent]: ...

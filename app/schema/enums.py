@@ -28,6 +28,7 @@ from app.rules import (
     UpdateLevel,
     ViewLevel,
 )
+from app.subjects import SubjectType
 from app.webhook_rules import WebhookDeliveryState, WebhookDisabledReason, WebhookFailure
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "ContactType",
     "DenialReason",
     "Event",
+    "HistoryOrderField",
     "Language",
     "MembershipOrderField",
     "MessageKind",
@@ -50,6 +52,7 @@ __all__ = [
     "PurchaseAndDownloadLevel",
     "RecommendationCode",
     "Role",
+    "SubjectType",
     "Topic",
     "UpdateLevel",
     "ViewLevel",
@@ -79,6 +82,13 @@ class MembershipOrderField(Enum):
     NAME = "NAME"
     ROLE = "ROLE"
     CREATED_AT = "CREATED_AT"
+
+
+class HistoryOrderField(Enum):
+    """By what events are sorted."""
+
+    NUMBER = "NUMBER"
+    AT = "AT"
 
 
 class AccessRequestOrderField(Enum):
@@ -249,6 +259,29 @@ _described(
     {
         "CREATED_AT": "When access was asked for.",
         "REQUESTER_NAME": "The requester's last name, then first name.",
+    },
+)
+_described(
+    HistoryOrderField,
+    "By what the events of a history are sorted.",
+    {
+        "NUMBER": "The number in the history of the site: the order in which they were written.",
+        "AT": "When it was done.",
+    },
+)
+_described(
+    SubjectType,
+    "What an event of the history is about.",
+    {
+        "SITE": "The site itself.",
+        "USER": "A person.",
+        "MEMBERSHIP": "One user's access to the site.",
+        "CONTACT": "A contact of the site.",
+        "ACCESS_REQUEST": "A request for access.",
+        "NOMINATION": "A nomination of a new primary contact.",
+        "WEBHOOK": "A webhook of the site; no values are shown of it, as its address may hold a secret.",
+        "CALENDAR_SUBSCRIPTION": "A calendar that is subscribed to the review reminder; no values are shown of it.",
+        "E_NOTIFICATION_PREFERENCE": "What a person has set for eNotifications; the subject's id is the person's.",
     },
 )
 _described(

@@ -1,6 +1,7 @@
 """What the arguments of lists and lookups mean, as conditions and orders."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -94,10 +95,20 @@ def memberships(arguments: Arguments, actor: Any) -> Conditions:
 
 
 def _patterns(text: str) -> list[str]:
-    """A pattern for each word that is searched for; the characters of patterns mean themselves."""
+    """A pattern for each word that is searched for."""
+    return [pattern(word) for word in searched_words(fold, text)]
+
+
+def pattern(word: str) -> str:
+    """What contains a word; the characters of patterns mean themselves."""
+    return "%" + PATTERN_CHARACTER.sub(r"\\\g<0>", word) + "%"
+
+
+def searched_words(folded: Callable[[str], str], text: str) -> list[str]:
+    """The words of a text to search for, folded. Raises BAD_USER_INPUT when it is too long or cannot be read."""
     if len(text) > SEARCH_LENGTH or not all(map(is_readable, text)):
         raise bad_input(f"A text to search for has at most {SEARCH_LENGTH} readable characters.")
-    return ["%" + PATTERN_CHARACTER.sub(r"\\\g<0>", word) + "%" for word in fold(text).split()]
+    return folded(text).split()
 
 
 def access_requests(arguments: Arguments, actor: Any) -> Conditions:

@@ -1,12 +1,15 @@
 """What things and lists have in common: ids, pages, edges."""
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import strawberry
+
+from app.query.declare import Column, reads
 
 T = TypeVar("T")
 
 
+ID = "Opaque id, unique among all things of the service."
 VERSION = "Grows with every change; as expectedVersion of an update, it keeps one from overwriting what others wrote."
 
 
@@ -14,7 +17,12 @@ VERSION = "Grows with every change; as expectedVersion of an update, it keeps on
 class Node:
     """Anything with an id."""
 
-    id: strawberry.ID = strawberry.field(description="Opaque id, unique among all things of the service.")
+    id: strawberry.ID = strawberry.field(description=ID)
+
+
+def opaque_id(kind: str, column: Any) -> Any:
+    """The id of a thing of a kind, whose key is in a column."""
+    return reads(Column(column, kind), ID)
 
 
 @strawberry.type(description="Where a page of a list stands in the list.")

@@ -13,10 +13,10 @@ from app.query.declare import Chosen, Column, Paged, Relation, reads
 from app.rules import MessageFault
 from app.schema import filters
 from app.schema.enums import MessageKind, MessageState
-from app.schema.lists import Node
+from app.schema.lists import Node, opaque_id
 
 if TYPE_CHECKING:
-    from app.schema.types import User
+    from app.schema.users import User
 
 MESSAGES = Paged(
     Row,
@@ -41,7 +41,7 @@ def _faults(_caller: Any, table: Any) -> list[tuple[Any, Any]]:
 class Message(Node):
     """A message."""
 
-    id: strawberry.ID = reads(Column(Row.id, "message"), "Opaque id, unique among all things of the service.")
+    id: strawberry.ID = opaque_id("message", Row.id)
     kind: MessageKind = reads(Column(Row.kind), "What it is about.")
     email: str = reads(
         Column(Row.email), "The address it goes to: the recipient's when the message was written."
@@ -56,6 +56,6 @@ class Message(Node):
     sent_at: datetime | None = reads(
         Column(Row.sent_at), "When the mail server took it; null while it has not."
     )
-    recipient: Annotated["User", strawberry.lazy("app.schema.types")] | None = reads(
+    recipient: Annotated["User", strawberry.lazy("app.schema.users")] | None = reads(
         Relation(m.User, on="id", local="recipient_id", follows=Action.SEE_MESSAGES), "To whom it goes."
     )

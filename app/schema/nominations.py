@@ -11,9 +11,10 @@ from app.policy import Action, allowed
 from app.query.declare import Column, Group, Relation, reads
 from app.rules import NOMINATION_DAYS
 from app.schema.enums import NominationState
-from app.schema.lists import Node
+from app.schema.lists import Node, opaque_id
 from app.schema.permissions import NominationPermissions
-from app.schema.types import Membership, Site, User
+from app.schema.types import Membership, Site
+from app.schema.users import User
 
 SEE = Action.SEE_NOMINATION
 
@@ -29,9 +30,7 @@ def _person(local: str, description: str) -> Any:
 class Nomination(Node):
     """A nomination."""
 
-    id: strawberry.ID = reads(
-        Column(n.Nomination.id, "nomination"), "Opaque id, unique among all things of the service."
-    )
+    id: strawberry.ID = opaque_id("nomination", n.Nomination.id)
     state: NominationState = reads(Column(n.Nomination.current_state), "Where the nomination stands.")
     justification: str = reads(Column(n.Nomination.justification), "The primary contact's reason.")
     nominee: User | None = _person("user_id", "Who shall become the primary contact.")

@@ -10,7 +10,8 @@ from app.query.declare import Relation, Value, reads
 from app.query.ids import write_id
 from app.schema.contacts import Contact
 from app.schema.enums import Code
-from app.schema.types import AccessRequest, Membership, Site, User
+from app.schema.types import AccessRequest, Membership, Site
+from app.schema.users import User
 from app.schema.webhooks import Webhook
 
 

@@ -10,7 +10,8 @@ from app.db import preferences as p
 from app.query.declare import Value, reads
 from app.schema.calendar import CalendarSubscription
 from app.schema.payloads import SITE, Payload, deleted, one
-from app.schema.types import Site, User
+from app.schema.types import Site
+from app.schema.users import User
 
 
 def _address(row: dict[str, Any], _arguments: Any, caller: Any) -> str | None:

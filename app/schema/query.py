@@ -34,6 +34,7 @@ NODES = Find(
         "access_request": ("AccessRequest", m.AccessRequest),
         "nomination": ("Nomination", n.Nomination),
         "calendar_subscription": ("CalendarSubscription", p.CalendarSubscription),
+        "history_event": ("HistoryEvent", m.HistoryEvent),
         "webhook": ("Webhook", Webhook),
         "webhook_delivery": ("WebhookDelivery", WebhookDelivery),
         "message": ("Message", Message),

@@ -9,6 +9,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLResolveInfo,
     GraphQLSchema,
+    GraphQLUnionType,
     build_ast_schema,
     lexicographic_sort_schema,
     parse,
@@ -23,6 +24,7 @@ from app.query.declare import tables_of
 from app.query.rows import TYPE
 from app.schema.calendar import CalendarSubscription
 from app.schema.contacts import Contact
+from app.schema.history import HistoryEvent
 from app.schema.messages import Message
 from app.schema.mutation import Mutation
 from app.schema.nominations import Nomination
@@ -30,7 +32,8 @@ from app.schema.payloads import ERROR_TYPES
 from app.schema.query import PUBLIC, Query
 from app.schema.recommended import RECOMMENDATION_TYPES
 from app.schema.subscription import Subscription
-from app.schema.types import AccessRequest, Membership, User
+from app.schema.types import AccessRequest, Membership
+from app.schema.users import User
 from app.schema.webhooks import Webhook, WebhookDelivery
 
 
@@ -62,6 +65,7 @@ def build_schema() -> GraphQLSchema:
         Nomination,
         Message,
         CalendarSubscription,
+        HistoryEvent,
         Webhook,
         WebhookDelivery,
         *ERROR_TYPES,
@@ -72,7 +76,7 @@ def build_schema() -> GraphQLSchema:
         Query, Mutation, Subscription, types=types, config=config
     )._schema
     for kind in schema.type_map.values():
-        if isinstance(kind, GraphQLInterfaceType):
+        if isinstance(kind, GraphQLInterfaceType | GraphQLUnionType):
             kind.resolve_type = _type_name
         elif isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
             kind.is_type_of = None

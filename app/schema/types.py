@@ -1,7 +1,7 @@
 """The object types of the schema. Each says what it reads; nothing here runs a query."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import sqlalchemy as sa
 import strawberry
@@ -19,38 +19,37 @@ from app.schema.arguments import (
     AccessRequestsBy,
     After,
     Before,
+    EventsBy,
     First,
     Last,
     Matter,
     MembershipsBy,
     MessagesBy,
     WhichAccessRequests,
+    WhichEvents,
     WhichMemberships,
     WhichMessages,
     WithType,
 )
 from app.schema.assignable import HAS_SEAT, SEATS_LEFT, AssignableLevels, assignable_levels, assignable_roles
 from app.schema.contacts import Contact
-from app.schema.enums import AccessRequestKind, AccessRequestState, DenialReason, Language, Role
-from app.schema.lists import VERSION, Connection, Node
+from app.schema.enums import AccessRequestKind, AccessRequestState, DenialReason, Role
+from app.schema.history import ANYWHERE, IN_A_SITE, HistoryEvent, history_of
+from app.schema.lists import VERSION, Connection, Node, opaque_id
 from app.schema.messages import MESSAGES, Message
 from app.schema.permissions import (
     AccessRequestPermissions,
     MembershipPermissions,
     SitePermissions,
 )
-from app.schema.preferences import ENotifications
 from app.schema.privileges import EffectivePrivilegeSet, PrivilegeSet, RequestedPrivileges
 from app.schema.recommendations import RECOMMENDATIONS, Recommendation
+from app.schema.users import User
 from app.webhook_rules import WEBHOOK_SLOTS
 
 if TYPE_CHECKING:
     from app.schema.nominations import Nomination
     from app.schema.webhooks import Webhook
-
-
-def _id(kind: str, column: Any) -> Any:
-    return reads(Column(column, kind), "Opaque id, unique among all things of the service.")
 
 
 MEMBERSHIP_ORDERS = {
@@ -85,36 +84,11 @@ def access_requests_of(local: str, on: str) -> Paged:
     )
 
 
-@strawberry.type(
-    description="A person. Everyone sees themselves; others appear with what shows them. "
-    + allowed(Action.SEE_USERS)
-)
-class User(Node):
-    """A person."""
-
-    id: strawberry.ID = _id("user", m.User.id)
-    ibm_id: str = reads(Column(m.User.ibm_id), "The IBMid, unique without regard to case.")
-    email: str = reads(Column(m.User.email), "E-mail address of the person.")
-    name: str = reads(
-        Column(m.User.name),
-        "First and last name; the IBMid until the person has signed in for the first time.",
-    )
-    first_name: str | None = reads(Column(m.User.first_name), "First name, once the person has signed in.")
-    last_name: str | None = reads(Column(m.User.last_name), "Last name, once the person has signed in.")
-    has_signed_in: bool = reads(Column(m.User.subject.is_not(None)), "Whether the person has ever signed in.")
-    language: Language = reads(Column(m.User.language), "Language the person is written to in.")
-    e_notifications: ENotifications | None = reads(
-        Group(needs=Action.SEE_E_NOTIFICATIONS),
-        "What the person has set for eNotifications; null for everybody else.",
-        Action.SEE_E_NOTIFICATIONS,
-    )
-
-
 @strawberry.type(description="One user's access to one site. " + allowed(Action.SEE_MEMBERSHIP))
 class Membership(Node):
     """Access to a site."""
 
-    id: strawberry.ID = _id("membership", m.Membership.id)
+    id: strawberry.ID = opaque_id("membership", m.Membership.id)
     role: Role = reads(Column(m.Membership.role), "What the member is at the site.")
     privileges: PrivilegeSet = reads(
         Group(), "What the member was given; it stays when access ends, and holds again when it goes on."
@@ -144,6 +118,21 @@ class Membership(Node):
         "Empty for others.",
     )
 
+    @reads(
+        history_of("subject_id", IN_A_SITE),
+        "What was changed of this membership.",
+        Action.SEE_HISTORY,
+    )
+    def history(
+        self,
+        filter: WhichEvents = None,
+        order_by: EventsBy = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[HistoryEvent]: ...
+
 
 @strawberry.type(
     description="A user asks for access to a site, or a member for a later end or a higher level. "
@@ -152,7 +141,7 @@ class Membership(Node):
 class AccessRequest(Node):
     """A request."""
 
-    id: strawberry.ID = _id("access_request", m.AccessRequest.id)
+    id: strawberry.ID = opaque_id("access_request", m.AccessRequest.id)
     kind: AccessRequestKind = reads(Column(m.AccessRequest.kind), "What is asked for.")
     site_number: str = reads(
         Column(m.AccessRequest.site_number), "The number of the site that was asked for."
@@ -197,6 +186,20 @@ class AccessRequest(Node):
     )
     viewer_can: AccessRequestPermissions = reads(Group(), "What the caller may do with it, and if not, why.")
 
+    @reads(
+        history_of("subject_id", ANYWHERE),
+        "What became of the request, oldest first.",
+        Action.SEE_HISTORY,
+    )
+    def history(
+        self,
+        filter: WhichEvents = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[HistoryEvent]: ...
+
 
 @strawberry.type(
     description="The monthly review of a site's contacts. It is due one month after the last one, or after the site "
@@ -238,7 +241,7 @@ class Decider:
 class Site(Node):
     """A site."""
 
-    id: strawberry.ID = _id("site", m.Site.id)
+    id: strawberry.ID = opaque_id("site", m.Site.id)
     number: str = reads(Column(m.Site.number), "The number people type.")
     name: str = reads(Column(m.Site.name), "The customer's name for it.")
     created_at: datetime = reads(Column(m.Site.created_at), "When the site was created.")
@@ -354,6 +357,21 @@ class Site(Node):
         Action.SEE_CONTACTS,
     )
     def recipients(self, topic: About) -> list[Contact]: ...
+
+    @reads(
+        history_of("stream", IN_A_SITE),
+        "Every change at the site; a user sees only what is about their own membership and requests.",
+        Action.SEE_HISTORY,
+    )
+    def history(
+        self,
+        filter: WhichEvents = None,
+        order_by: EventsBy = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[HistoryEvent]: ...
 
     webhooks: list[Annotated["Webhook", strawberry.lazy("app.schema.webhooks")]] = reads(
         Relation(

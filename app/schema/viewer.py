@@ -21,7 +21,8 @@ from app.schema.arguments import (
 from app.schema.calendar import CalendarSubscription
 from app.schema.lists import Connection
 from app.schema.nominations import Nomination
-from app.schema.types import AccessRequest, Membership, User, access_requests_of, memberships_of
+from app.schema.types import AccessRequest, Membership, access_requests_of, memberships_of
+from app.schema.users import User
 
 
 @strawberry.type(description="The person who calls.")

@@ -12,11 +12,10 @@ from app.query.declare import Column, Paged, Relation, reads
 from app.schema import filters
 from app.schema.arguments import After, Before, First, Last
 from app.schema.enums import Event, WebhookDeliveryState, WebhookDisabledReason, WebhookFailure
-from app.schema.lists import VERSION, Connection, Node
-from app.schema.types import User
+from app.schema.lists import ID, VERSION, Connection, Node, opaque_id
+from app.schema.users import User
 from app.schema.webhook_inputs import DeliveriesBy, WhichDeliveries
 
-ID = "Opaque id, unique among all things of the service."
 DELIVERY_ORDERS = {"CREATED_AT": w.WebhookDelivery.created_at, "ATTEMPTS": w.WebhookDelivery.attempts}
 former_secret_ends_at = (
     sa.select(w.WebhookSecret.ends_at)
@@ -66,7 +65,7 @@ class WebhookDelivery(Node):
 class Webhook(Node):
     """A webhook."""
 
-    id: strawberry.ID = reads(Column(w.Webhook.id, "webhook"), ID)
+    id: strawberry.ID = opaque_id("webhook", w.Webhook.id)
     url: str = reads(Column(w.Webhook.url), "Where it is sent.")
     events: list[Event] = reads(
         Column(w.Webhook.events), "Which events are sent; an empty list stands for all."

@@ -5,8 +5,8 @@ PostgreSQL never takes a value out of an enum, so the new events stay when this 
 
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 
 UP = """
 ALTER TYPE event ADD VALUE IF NOT EXISTS 'PRIMARY_CONTACT_NOMINATED';
