@@ -78,11 +78,16 @@ def _check_types(types: list[ContactType]) -> Iterator[Fault]:
 
 def check_person(ibm_id: str, email: str) -> tuple[str, list[Fault]]:
     """The tidied e-mail address, and the faults of the two fields that name a person."""
-    faults = list(check_text(ibm_id.strip(), IBM_ID_LENGTH, "ibmId"))
-    if not faults and len(ibm_id.split()) > 1:
-        faults.append(Fault(code=Code.INVALID_IBM_ID, path=("ibmId",)))
     email, found = check_typed_email(email, "email")
-    return email, faults + found
+    return email, check_ibm_id(ibm_id, "ibmId") + found
+
+
+def check_ibm_id(ibm_id: str, *path: str | int) -> list[Fault]:
+    """The faults of an IBMid that somebody has typed."""
+    faults = list(check_text(ibm_id.strip(), IBM_ID_LENGTH, *path))
+    if not faults and len(ibm_id.split()) > 1:
+        faults.append(Fault(code=Code.INVALID_IBM_ID, path=path))
+    return faults
 
 
 def check_typed_email(value: str, *path: str | int) -> tuple[str, list[Fault]]:

@@ -19,6 +19,7 @@ from app.db.models import AccessRequest, Base, Contact, Membership, Site
 from app.db.nominations import Nomination
 from app.db.pool import Pool
 from app.db.preferences import CalendarSubscription
+from app.db.site_rules import BlockedRequester, Naming, PrivilegeTemplate
 from app.db.webhooks import Webhook, WebhookDelivery
 from app.errors import Code, bad_input, refuse, unauthenticated
 from app.identity import sign_in, standings_of
@@ -36,16 +37,9 @@ from app.violations import is_about_a_value, meaning
 OWN = aliased(Membership)
 """The caller's own membership."""
 Row = TypeVar(
-    "Row",
-    Site,
-    Membership,
-    Contact,
-    AccessRequest,
-    CalendarSubscription,
-    Nomination,
-    Webhook,
-    WebhookDelivery,
-)
+    "Row", Site, Membership, Contact, AccessRequest, CalendarSubscription, Webhook, WebhookDelivery,
+    BlockedRequester, PrivilegeTemplate, Naming, Nomination,
+)  # fmt: skip
 
 
 class Answer(Protocol):
@@ -187,6 +181,8 @@ class Transaction:
     language: Language
     asked: bool = False
     private_webhooks: bool = False
+    only_site_id: UUID | None = None
+    """When set, that site is locked already, and nothing of others is found."""
 
     async def fetch(self, model: type[Row], id: str, action: Action, *path: str | int) -> Row:
         """Lock and return a row that the caller may do `action` with; `path` is where the id was given.
@@ -194,7 +190,8 @@ class Transaction:
         Raises WRONG_ID_KIND, NOT_FOUND for what the caller may not see, and FORBIDDEN with the rule in words.
         """
         key = key_in(id, model, *path)
-        await self._lock(sa.select(model.site_id).where(model.id == key).scalar_subquery())
+        if self.only_site_id is None:
+            await self._lock(sa.select(model.site_id).where(model.id == key).scalar_subquery())
         row = await self._with_standing(model, key)
         if row is None or not allows(self.actor, SEEING[model], row):
             raise refuse(Code.NOT_FOUND, *path)
@@ -211,7 +208,7 @@ class Transaction:
         statement = (
             sa.select(model, *standing(OWN))
             .outerjoin(OWN, own)
-            .where(model.id == key)
+            .where(model.id == key, *self._within(model))
             .with_for_update(key_share=True, of=model)
             .execution_options(populate_existing=True)
         )
@@ -222,6 +219,9 @@ class Transaction:
         standings = {row.site_id: Standing(role, *levels)} if role else {}
         self.actor = replace(self.actor, standings=MappingProxyType(standings))
         return row
+
+    def _within(self, model: type[Row]) -> list[sa.ColumnElement[bool]]:
+        return [] if self.only_site_id is None else [model.site_id == self.only_site_id]
 
     async def lock_site(self, site_id: UUID | None) -> None:
         """Wait for other writers of the site, and see the caller's rights as they left them."""

@@ -1,14 +1,16 @@
 """Believable data for trying the service: customers, people from every standpoint, and what went on among them.
 
 The data stand in ``demo.json``: ``sites`` in the shape of an import, ``staff`` from which the many users of one
-site are made, ``requests`` with how they ended, ``reviews`` of contacts, ``nominations`` and people's
-``eNotifications``. Sites go through the import, and so through all its checks.
+site are made, ``requests`` with how they ended, ``reviews`` of contacts, ``privilegeTemplates``, ``nominations`` and
+people's ``eNotifications``. Sites go through the import, and so through all its checks.
 """
 
 import json
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from app.db.locks import creating_sites
 from app.db.models import AccessRequest, HistoryEvent, Membership, Site, User
 from app.db.nominations import Nomination
 from app.db.preferences import ENotificationPreference
+from app.db.site_rules import PrivilegeTemplate
 from app.errors import Fault, UserError
 from app.history import record, values_of
 from app.identity import person_with, rename
@@ -143,11 +146,11 @@ def _data() -> dict[str, Any]:
     return data
 
 
-def _staff(staff: dict[str, Any], count: int) -> list[dict[str, Any]]:
+def _staff(staff: dict[str, Any], wanted: int) -> list[dict[str, Any]]:
     """Users with different names: the two lists of names have no common divisor in their lengths."""
     first, last, departments = staff["firstNames"], staff["lastNames"], staff["departments"]
     users = []
-    for index in range(count):
+    for index in range(wanted):
         first_name, last_name = first[index % len(first)], last[index * 7 % len(last)]
         email = f"{first_name}.{last_name}".lower().replace("'", "") + "@" + staff["domain"]
         person = {"ibmId": email, "email": email, "firstName": first_name, "lastName": last_name}
@@ -164,6 +167,7 @@ class _Story:
     moment: datetime = field(init=False)
     sites: dict[str, Site] = field(default_factory=dict)
     pending: dict[int, tuple[AccessRequest, User]] = field(default_factory=dict)
+    slots: dict[str, Iterator[int]] = field(default_factory=lambda: defaultdict(lambda: count(1)))
 
     def __post_init__(self) -> None:
         sa.event.listen(self.session.sync_session, "before_flush", self._date)
@@ -186,6 +190,7 @@ class _Story:
         ]
         steps += [(told["daysAgo"], self._review, told) for told in data["reviews"]]
         steps += [(told["daysAgo"], self._nominate, told) for told in data["nominations"]]
+        steps += [(told["daysAgo"], self._make_template, told) for told in data["privilegeTemplates"]]
         steps += [(told["daysAgo"], self._set_e_notifications, told) for told in data["eNotifications"]]
         for days, step, told in sorted(steps, key=lambda step: (-step[0], step[1] == self._ask)):
             self.moment = self.now - timedelta(days=days)
@@ -283,6 +288,15 @@ class _Story:
         why = nomination.justification
         self._record(who, Event.PRIMARY_CONTACT_NOMINATED, nomination, nominee, justification=why)
 
+    async def _make_template(self, told: dict[str, Any]) -> None:
+        site, who = self.sites[told["siteNumber"]], await self._user(told["by"])
+        slot = next(self.slots[site.number])
+        template = PrivilegeTemplate(
+            id=uuid7(), site_id=site.id, slot=slot, name=told["name"], **_levels(told)
+        )
+        self.session.add(template)
+        self._record(who, Event.PRIVILEGE_TEMPLATE_CREATED, template, template)
+
     async def _set_e_notifications(self, told: dict[str, Any]) -> None:
         who, topics = await self._user(told["ibmId"]), [Topic[name] for name in told["topics"]]
         preference = ENotificationPreference(user_id=who.id, email=told.get("email"), topics=topics)
@@ -301,7 +315,9 @@ class _Story:
     async def _user(self, ibm_id: str) -> User:
         return (await self.session.scalars(sa.select(User).where(User.ibm_id == ibm_id))).one()
 
-    def _record(self, actor: User, event: Event, row: Any, about: User | Site, **details: Any) -> None:
+    def _record(
+        self, actor: User, event: Event, row: Any, about: User | Site | PrivilegeTemplate, **details: Any
+    ) -> None:
         who = Actor(user_id=actor.id, name=actor.name, client=CLIENT)
         record(self.session, who, event, row, name=about.name, after=values_of(row), **details)
 

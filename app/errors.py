@@ -5,6 +5,7 @@ its payload's `errors`; `RequestError` is for programmers and for the door, and 
 top-level `errors`. Sentences are English message ids, translated when they are shown.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -80,6 +81,17 @@ class Code(Enum):
     PORT_NOT_ALLOWED = message("Use port 443, or one from 1024 on.")
     WEBHOOK_LIMIT = message("The site has its {limit} webhooks. Delete one first.")
     WEBHOOK_INACTIVE = message("This webhook is not active. Make it active first.")
+    OUT_OF_RANGE = message("Give a number from {minimum} to {maximum}.")
+    LEVEL_ABOVE_YOURS = message("The rules of this site let nobody give a level above their own.")
+    NO_SECOND_PERSON = message(
+        "A second person has to confirm this, and nobody else at the site may. Give somebody else manage access first."
+    )
+    NAMING_PENDING = message("Naming this person already waits for a second person.")
+    NAMING_CLOSED = message("This was confirmed, rejected or cancelled before.")
+    PROPOSER_NOT_ALLOWED = message("Whoever proposed this may no longer do it. Reject it instead.")
+    ALREADY_BLOCKED = message("This person is blocked.")
+    TEMPLATE_NAME_TAKEN = message("The site has a template of this name.")
+    TEMPLATE_LIMIT = message("The site has its {limit} templates. Delete one first.")
     NO_ACCESS = message("This person has no access to this site, as far as you may know.")
     ACCESS_ENDED = message("This person's access to the site has ended.")
     LEVEL_TOO_LOW = message("This person holds a lower level of this application.")
@@ -103,11 +115,12 @@ class Fault:
 
 
 class UserError(Exception):
-    """A mutation is refused: nothing is written, the faults go into the payload."""
+    """A mutation is refused: nothing is written, the faults go into the payload, and `values` beside them."""
 
-    def __init__(self, *faults: Fault) -> None:
+    def __init__(self, *faults: Fault, values: Mapping[str, Any] | None = None) -> None:
         super().__init__(", ".join(fault.code.name for fault in faults))
         self.faults = faults
+        self.values = values or {}
 
 
 def refuse(code: Code, *path: str | int, **parameters: Any) -> UserError:

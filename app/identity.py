@@ -69,7 +69,9 @@ async def _bind(session: AsyncSession, identity: Identity) -> User:
 
 async def person_with(session: AsyncSession, ibm_id: str, email: str) -> tuple[User, bool]:
     """The locked user with an IBMid, made when there is none; and whether it was made just now."""
-    found = sa.select(User).where(sa.func.lower(User.ibm_id) == sa.func.lower(ibm_id)).with_for_update()
+    known = sa.func.lower(User.ibm_id) == sa.func.lower(ibm_id)
+    # Whoever does something at this moment refers to their own row; that need not wait for this, nor this for that.
+    found = sa.select(User).where(known).with_for_update(key_share=True)
     user = await session.scalar(found)
     if user is not None:
         return user, False

@@ -19,6 +19,7 @@ from app.db.models import AccessRequest, Base, Contact, HistoryEvent, Membership
 from app.db.nominations import Nomination
 from app.db.outbox import Message
 from app.db.preferences import CalendarSubscription
+from app.db.site_rules import BlockedRequester, Naming, PrivilegeTemplate
 from app.db.webhooks import Webhook, WebhookDelivery
 from app.errors import message
 from app.language import Words, words
@@ -56,9 +57,15 @@ class Action(Enum):
     SEE_CALENDAR_SUBSCRIPTION = auto()
     REVOKE_CALENDAR_SUBSCRIPTION = auto()
     MANAGE_WEBHOOKS = auto()
+    UPDATE_SITE_RULES = auto()
+    MANAGE_BLOCKED_REQUESTERS = auto()
+    MANAGE_PRIVILEGE_TEMPLATES = auto()
+    CONFIRM_NAMING = auto()
+    REJECT_NAMING = auto()
     SEE_MESSAGES = auto()
     SEE_DECIDERS = auto()
     CHECK_ACCESS = auto()
+    MANAGE_ACCESS = auto()
 
 
 class Subject(Protocol):
@@ -140,6 +147,11 @@ NOT_PRIMARY = Of(
     message("Nobody but an operator changes the access of the primary contact."),
     lambda actor, row: row.role != Role.PRIMARY_CONTACT,
 )
+NOT_PROPOSED = Of(
+    message("never by whoever proposed it"),
+    message("Somebody else than you, who proposed this, has to confirm it."),
+    lambda actor, row: row.proposed_by_id != actor.user_id,
+)
 
 Line = tuple[At | Of, ...]
 
@@ -173,9 +185,15 @@ RULES: dict[Action, tuple[Line, ...]] = {
     Action.SEE_CALENDAR_SUBSCRIPTION: ((OWN,),),
     Action.REVOKE_CALENDAR_SUBSCRIPTION: ((OWN,),),
     Action.MANAGE_WEBHOOKS: ((PRIMARY,), (ACCESS_MANAGER,)),
+    Action.UPDATE_SITE_RULES: ((PRIMARY,),),
+    Action.MANAGE_BLOCKED_REQUESTERS: ((PRIMARY,), (ACCESS_MANAGER,)),
+    Action.MANAGE_PRIVILEGE_TEMPLATES: ((PRIMARY,), (ACCESS_MANAGER,)),
+    Action.CONFIRM_NAMING: ((PRIMARY, NOT_OWN, NOT_PROPOSED), (ACCESS_MANAGER, NOT_OWN, NOT_PROPOSED)),
+    Action.REJECT_NAMING: ((PRIMARY, NOT_OWN), (ACCESS_MANAGER, NOT_OWN)),
     Action.SEE_MESSAGES: ((PRIMARY,), (ACCESS_MANAGER,)),
     Action.SEE_DECIDERS: ((MEMBER,),),
     Action.CHECK_ACCESS: ((PRIMARY,), (ACCESS_VIEWER,), (OWN,)),
+    Action.MANAGE_ACCESS: ((PRIMARY,), (ACCESS_MANAGER,)),
 }
 
 SEEING: dict[type[Base], Action] = {
@@ -188,6 +206,9 @@ SEEING: dict[type[Base], Action] = {
     HistoryEvent: Action.SEE_HISTORY,
     Webhook: Action.MANAGE_WEBHOOKS,
     WebhookDelivery: Action.MANAGE_WEBHOOKS,
+    BlockedRequester: Action.MANAGE_BLOCKED_REQUESTERS,
+    PrivilegeTemplate: Action.SEE_USERS,
+    Naming: Action.SEE_USERS,
     Message: Action.SEE_MESSAGES,
     Decider: Action.SEE_DECIDERS,
 }

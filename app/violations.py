@@ -6,7 +6,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from app import rules
 from app.errors import Code, Fault, UserError, refuse
-from app.policy import NOT_OWN, NOT_PRIMARY
+from app.policy import NOT_OWN, NOT_PRIMARY, NOT_PROPOSED
+from app.site_rules import TEMPLATE_SLOTS
 from app.webhook_rules import WEBHOOK_SLOTS
 
 BUSY = {"55P03", "40P01", "40001"}
@@ -39,6 +40,16 @@ BY_CONSTRAINT = {
     "uq_contact_primary": _fault(Code.SEVERAL_PRIMARY_CONTACTS, "types"),
     "site_has_primary_contact_record": _fault(Code.PRIMARY_CONTACT_TYPE_REQUIRED, "types"),
     "uq_webhook_site_id_slot": _fault(Code.WEBHOOK_LIMIT, limit=WEBHOOK_SLOTS, current=WEBHOOK_SLOTS),
+    "uq_blocked_requester_ibm_id": _fault(Code.ALREADY_BLOCKED, "ibmId"),
+    "uq_privilege_template_name": _fault(Code.TEMPLATE_NAME_TAKEN, "name"),
+    "uq_privilege_template_site_id_slot": _fault(
+        Code.TEMPLATE_LIMIT, limit=TEMPLATE_SLOTS, current=TEMPLATE_SLOTS
+    ),
+    "uq_naming_pending": _fault(Code.NAMING_PENDING, "role"),
+    "naming_is_closed": _fault(Code.NAMING_CLOSED, "namingId"),
+    "ck_naming_never_decided_by_the_proposer": _fault(Code.FORBIDDEN, reason=NOT_PROPOSED.denial),
+    "ck_naming_never_decided_by_the_named": _fault(Code.FORBIDDEN, reason=NOT_OWN.denial),
+    "ck_naming_never_proposed_by_the_named": _fault(Code.FORBIDDEN, reason=NOT_OWN.denial),
     "uq_site_number": _fault(Code.NUMBER_TAKEN, "number"),
     "uq_calendar_subscription_user_id_slot": _fault(
         Code.CALENDAR_SUBSCRIPTION_LIMIT,

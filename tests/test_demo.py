@@ -10,6 +10,7 @@ from sqlalchemy.orm import aliased
 from app.db.models import AccessRequest, HistoryEvent, Membership, Site, User
 from app.db.nominations import Nomination
 from app.db.preferences import ENotificationPreference
+from app.db.site_rules import PrivilegeTemplate
 from app.demo import PERSONAS, fill
 from app.rules import AccessRequestState, DenialReason, NominationState, Role, UpdateLevel
 
@@ -55,6 +56,8 @@ async def test_everything_there_is_to_see(empty_database: AsyncEngine) -> None:
         requests = list(await session.scalars(sa.select(AccessRequest)))
         ended = list(await session.scalars(sa.select(Membership.ends_at < sa.func.now())))
         overdue = set(await session.scalars(sa.select(Site.contacts_review_due_at < sa.func.now())))
+        found = await session.execute(sa.select(PrivilegeTemplate.name, PrivilegeTemplate.slot))
+        templates = {row.name: row.slot for row in found}
         addresses = list(await session.scalars(sa.select(ENotificationPreference.email)))
         nominations = list(await session.scalars(sa.select(Nomination.current_state)))
         seats = sa.func.count(Membership.seat)
@@ -71,6 +74,7 @@ async def test_everything_there_is_to_see(empty_database: AsyncEngine) -> None:
     assert {None, True, False} == set(ended)
     assert nominations == [NominationState.PENDING]
     assert overdue == {True, False}
+    assert templates == {"Responsable de magasin": 1, "Gestion des accès": 2, "Dispatch": 1}
     assert {email is None for email in addresses} == {True, False}
     assert {0, 4} <= {seats for seats, _ in sizes}
     assert 250 in {users for _, users in sizes}

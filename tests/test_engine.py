@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 from hypothesis_graphql import queries
 
 from app.config import Settings
-from app.db.models import Membership
+from app.db.models import AccessRequest, Membership
 from app.query.ids import write_id
 from app.query.run import Engine
 from app.rules import (
@@ -44,14 +44,24 @@ from app.rules import (
     ViewLevel,
 )
 from app.server import create_app
+from app.site_rules import NamingKind, NamingState
 from app.webhook_rules import WebhookDeliveryState, WebhookFailure
 from tests.receiver import delivery_row, webhook_row
+from tests.site_rules import blocked_row, naming_row, template_row
 from tests.test_reads import LIST, PAGE, busy_site, statements
 from tests.world import CONTACT as CONTACT_FORM
 from tests.world import UPDATE, Person, Place, World, ago
 
 PLANNED = ("site", "viewer", "privilegeCatalog")
-LISTS = ("memberships", "accessRequests", "history", "deliveries", "messages")
+LISTS = (
+    "memberships",
+    "accessRequests",
+    "history",
+    "deliveries",
+    "messages",
+    "pendingNamings",
+    "blockedRequesters",
+)
 PEOPLE = ("primary", "manager", "viewer", "editor", "user", "requester", "stranger", "ended")
 ORDERS = [
     None,
@@ -106,6 +116,7 @@ async def scene(world: World) -> Scene:
     )
     await make_history(world, place, people["user"])
     await add_webhooks(world, place)
+    await add_site_rules(world, place, people)
     failed = {"fault": MessageFault.RECIPIENT_REFUSED, "last_error": "550 unknown", "attempts": 3}
     dead = {"state": MessageState.DEAD}
     await world.message(place, people["user"], **failed, **dead)
@@ -151,6 +162,24 @@ async def make_history(world: World, place: Place, user: Person) -> None:
     await place.primary.succeed(
         "updateMembership", membershipId=write_id("membership", own.id), privileges={"reporting": "VIEW"}
     )
+
+
+async def add_site_rules(world: World, place: Place, people: dict[str, Person]) -> None:
+    """Blocked requesters, templates, and namings that wait and do not."""
+    rules = {"grantAtMostWhatYouHold": True, "pendingRequestDays": 30}
+    await place.primary.succeed("updateSiteRules", siteId=place.id, **rules)
+    await world.add(blocked_row(place, reason='say "hé"'), blocked_row(place))
+    await world.add(template_row(place, name="Über \\"), template_row(place, 2, manage_access=UPDATE))
+    done = {
+        "state": NamingState.REJECTED,
+        "decided_by_id": people["manager"].user_id,
+        "closed_at": ago(days=1),
+    }
+    await world.add(naming_row(place, people["user"], kind=NamingKind.UPDATE, **done))
+    await world.add(naming_row(place, people["user"], kind=NamingKind.UPDATE, reporting=ViewLevel.VIEW))
+    [request] = await world.rows(AccessRequest, AccessRequest.requester_id == people["requester"].user_id)
+    granted = {"kind": NamingKind.GRANT, "access_request_id": request.id}
+    await world.add(naming_row(place, people["requester"], people["manager"], **granted))
 
 
 async def add_webhooks(world: World, place: Place) -> None:
@@ -322,7 +351,7 @@ class Repeated(Sensible):
 
 
 def payloads(sdl: str) -> str:
-    """A schema whose queries are the payloads of three mutations."""
+    """A schema whose queries are the payloads of some mutations."""
     kept = []
     for node in parse(sdl).definitions:
         name = node.name.value if isinstance(node, ObjectTypeDefinitionNode) else ""
@@ -334,7 +363,9 @@ def payloads(sdl: str) -> str:
     return print_ast(DocumentNode(definitions=tuple(kept)))
 
 
-REPEATED = ("updateContact", "denyAccessRequest", "updateMembership")
+REPEATED = (
+    "updateContact", "denyAccessRequest", "updateMembership", "rejectNaming", "updateSiteRules", "updateMemberships",
+)  # fmt: skip
 PAYLOADS = payloads((Path(__file__).parent.parent / "schema.graphql").read_text())
 CONTACT = """{contactId: "%s", firstName: "Zoé", lastName: "Durand", phone: "+33142685300", email: "z@example.com",
   address: "1 rue de la Paix", city: "Paris", postalCode: "75002", country: "FR", types: [BILLING]}"""
@@ -344,13 +375,21 @@ CONTACT = """{contactId: "%s", firstName: "Zoé", lastName: "Durand", phone: "+3
 async def repeated(world: World, scene: Scene) -> dict[str, str]:
     """Inputs of mutations that were done: once more, they change nothing or are refused."""
     place, _ = scene
-    _, membership_id = await world.member(place)
+    (_, membership_id), (_, other_id) = await world.member(place), await world.member(place)
     _, request_id = await world.request(place)
     contact_id = await world.contact(place, [ContactType.BILLING])
+    naming = naming_row(place, await world.person())
+    naming_id = write_id("naming", naming.id)
+    await world.add(naming)
     inputs = {
         "updateContact": CONTACT % contact_id,
         "denyAccessRequest": f'{{accessRequestId: "{request_id}", reason: UNKNOWN_REQUESTER}}',
         "updateMembership": f'{{membershipId: "{membership_id}", role: USER}}',
+        "rejectNaming": f'{{namingId: "{naming_id}"}}',
+        "updateSiteRules": f'{{siteId: "{place.id}", secondPersonConfirms: true, pendingRequestDays: null}}',
+        "updateMemberships": f'''{{siteId: "{place.id}", errorPolicy: GOOD_ONES, items: [
+            {{membershipId: "{membership_id}", expectedVersion: 7}}, {{membershipId: "{membership_id}"}},
+            {{membershipId: "{other_id}", role: USER}}]}}''',
     }
     for name, input in inputs.items():
         await place.primary.ask(f"mutation {{ {name}(input: {input}) {{ errors {{ code }} }} }}")
@@ -376,7 +415,10 @@ NODES = """query($ids: [ID!]!, $id: ID!) { one: node(id: $id) { __typename id } 
   { email topics } }
   ... on Nomination { state justification expiresAt nominee { email } nominatedBy { email } membership { role } }
   ... on HistoryEvent { number event actor { email } actorName subjectId before { __typename } changes { field } }
-  ... on CalendarSubscription { createdAt lastUsedAt site { contactReview { overdue lastDoneBy { email } } } }
+  ... on Naming { kind privileges { reporting } proposedBy { email } accessRequest { state } site { name } }
+  ... on PrivilegeTemplate { name privileges { accountManagement { manageAccess } } }
+  ... on BlockedRequester { ibmId blockedBy { email } }
+  ... on CalendarSubscription { createdAt lastUsedAt site { contactReview { overdue lastDoneBy { email } } } } }
   ... on Message { kind lastError recipient { email hasSignedIn } } } }"""
 
 
@@ -394,9 +436,18 @@ async def test_things_are_found_by_id_the_same_both_ways(
     elsewhere = await world.site()
     nomination_id = await world.nomination(elsewhere, (await world.member(elsewhere, person=people[who]))[1])
     events = [write_id("history_event", event.id) for event in await world.events(place)]
+    of_rules = [
+        blocked_row(place),
+        template_row(place, 3 + PEOPLE.index(who)),
+        naming_row(place, await world.person()),
+    ]
+    kinds = ("blocked_requester", "privilege_template", "naming")
+    ids_of_rules = [write_id(kind, row.id) for kind, row in zip(kinds, of_rules, strict=True)]
+    await world.add(*of_rules)
     removed = await world.person("removed")
     message_id = await world.message(place, removed)
     ids = [
+        *ids_of_rules,
         calendar_id,
         nomination_id,
         *events,

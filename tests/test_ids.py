@@ -8,6 +8,7 @@ import pytest
 from app.query.ids import write_id
 from app.rules import ContactType, snake
 from tests.receiver import delivery_row, webhook_row
+from tests.site_rules import blocked_row, naming_row, template_row
 from tests.world import CONTACT, Place, World
 
 PERSON = {
@@ -31,6 +32,14 @@ BY_ID: dict[str, tuple[str, dict[str, Any]]] = {
     "cancelNomination": ("nominationId", {}),
     "acceptNomination": ("nominationId", {}),
     "declineNomination": ("nominationId", {}),
+    "addUsers": ("siteId", {"items": [PERSON]}),
+    "updateMemberships": ("siteId", {"items": [{"membershipId": "membership_0", "role": "USER"}]}),
+    "removeMemberships": ("siteId", {"items": [{"membershipId": "membership_0"}]}),
+    "grantAccessRequests": ("siteId", {"items": [{"accessRequestId": "access_request_0", "role": "USER"}]}),
+    "denyAccessRequests": (
+        "siteId",
+        {"items": [{"accessRequestId": "access_request_0", "reason": "UNKNOWN_REQUESTER"}]},
+    ),
     "createContact": ("siteId", CONTACT),
     "updateContact": ("contactId", CONTACT),
     "updateContacts": ("siteId", {"contacts": []}),
@@ -44,6 +53,14 @@ BY_ID: dict[str, tuple[str, dict[str, Any]]] = {
     "rotateWebhookSecret": ("webhookId", {}),
     "pingWebhook": ("webhookId", {}),
     "redeliverWebhook": ("deliveryId", {}),
+    "updateSiteRules": ("siteId", {}),
+    "blockRequester": ("siteId", {"ibmId": "somebody@example.com"}),
+    "unblockRequester": ("blockedRequesterId", {}),
+    "createPrivilegeTemplate": ("siteId", {"name": "Some", "privileges": {}}),
+    "updatePrivilegeTemplate": ("privilegeTemplateId", {}),
+    "deletePrivilegeTemplate": ("privilegeTemplateId", {}),
+    "confirmNaming": ("namingId", {}),
+    "rejectNaming": ("namingId", {}),
 }
 """Every mutation that takes an id: the field it stands in, and the rest of an input in which nothing is wrong."""
 ALL = {
@@ -60,6 +77,9 @@ TYPES = {
     "calendarSubscriptionId": "CalendarSubscription",
     "webhookId": "Webhook",
     "deliveryId": "WebhookDelivery",
+    "blockedRequesterId": "BlockedRequester",
+    "privilegeTemplateId": "PrivilegeTemplate",
+    "namingId": "Naming",
 }
 GARBAGE = [
     "",
@@ -90,6 +110,7 @@ async def ids_of(world: World, place: Place) -> dict[str, str]:
         "contactId": await world.contact(place, [ContactType.BILLING]),
         "calendarSubscriptionId": (await world.calendar(place, place.primary))[1],
         **await webhook_ids(world, place),
+        **await site_rule_ids(world, place),
         "user": place.primary.id,
     }
 
@@ -103,6 +124,19 @@ async def webhook_ids(world: World, place: Place) -> dict[str, str]:
         "deliveryId": write_id("webhook_delivery", delivery.id),
     }
     await world.add(webhook, delivery)
+    return ids
+
+
+async def site_rule_ids(world: World, place: Place) -> dict[str, str]:
+    """A blocked requester, a template and a waiting naming of the site."""
+    blocked, template = blocked_row(place), template_row(place)
+    naming = naming_row(place, await world.person())
+    ids = {
+        "blockedRequesterId": write_id("blocked_requester", blocked.id),
+        "privilegeTemplateId": write_id("privilege_template", template.id),
+        "namingId": write_id("naming", naming.id),
+    }
+    await world.add(blocked, template, naming)
     return ids
 
 

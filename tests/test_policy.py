@@ -18,12 +18,14 @@ from app.db.models import AccessRequest, Contact, HistoryEvent, Membership, Site
 from app.db.nominations import Nomination
 from app.db.outbox import Message
 from app.db.preferences import CalendarSubscription
+from app.db.site_rules import Naming
 from app.errors import RequestError, UserError
 from app.history import record
 from app.identity import standings_of
 from app.policy import Action, allowed, allows, denial, denials, seen, visible, who_may
 from app.rules import AccessRequestState, ContactType, DenialReason, Event, Language, Role, UpdateLevel
 from tests.receiver import webhook_row
+from tests.site_rules import naming_row
 from tests.world import Person, Place, World, contact_row
 
 PAGE = """
@@ -56,9 +58,15 @@ SUBSCRIBE_TO_CALENDAR        | -           | all     | none | none | none   | no
 SEE_CALENDAR_SUBSCRIPTION    | -           | own     | own  | own  | own    | own  | own
 REVOKE_CALENDAR_SUBSCRIPTION | -           | own     | own  | own  | own    | own  | own
 MANAGE_WEBHOOKS          | manage_access   | all     | none | none | all    | none | none
+UPDATE_SITE_RULES          | -             | all     | none | none | none   | none | none
+MANAGE_BLOCKED_REQUESTERS  | manage_access | all     | none | none | all    | none | none
+MANAGE_PRIVILEGE_TEMPLATES | manage_access | all     | none | none | all    | none | none
+CONFIRM_NAMING           | manage_access   | others  | none | none | others | none | none
+REJECT_NAMING            | manage_access   | others  | none | none | others | none | none
 SEE_MESSAGES             | manage_access   | all     | none | none | all    | none | none
 SEE_DECIDERS                 | -           | all     | all  | all  | all    | all  | none
 CHECK_ACCESS             | manage_access   | all     | own  | all  | all    | own  | own
+MANAGE_ACCESS            | manage_access   | all     | none | none | all    | none | none
 """
 """The domain page's table, line by line. NONE, VIEW and UPDATE are a secondary contact's level of `by`.
 
@@ -115,10 +123,13 @@ def includes(whose: str, row: Any, user_id: UUID = CALLER) -> bool:
 def rows_at(site_id: UUID | None, role: Role) -> list[Any]:
     """The caller's own row with their role, the primary contact's, and somebody else's; each done by somebody."""
     rows = [
-        SimpleNamespace(site_id=site_id, user_id=CALLER, role=role),
-        SimpleNamespace(site_id=site_id, user_id=PRIMARY, role=Role.PRIMARY_CONTACT),
-        SimpleNamespace(site_id=site_id, user_id=SOMEBODY, role=Role.USER),
-        SimpleNamespace(site_id=site_id, user_id=SOMEBODY, role=Role.SECONDARY_CONTACT),
+        SimpleNamespace(site_id=site_id, user_id=user, role=held, proposed_by_id=SOMEBODY)
+        for user, held in (
+            (CALLER, role),
+            (PRIMARY, Role.PRIMARY_CONTACT),
+            (SOMEBODY, Role.USER),
+            (SOMEBODY, Role.SECONDARY_CONTACT),
+        )
     ]
     told = product((PRIMARY, CALLER), (False, True))
     return [
@@ -155,7 +166,14 @@ def test_ended_membership_gives_nothing_and_is_not_seen(role: Role) -> None:
 
 
 def test_anonymous_callers_may_do_nothing() -> None:
-    nobodys = SimpleNamespace(site_id=HERE, user_id=None, role=Role.USER, actor_id=None, outlasts_access=True)
+    nobodys = SimpleNamespace(
+        site_id=HERE,
+        user_id=None,
+        role=Role.USER,
+        actor_id=None,
+        outlasts_access=True,
+        proposed_by_id=None,
+    )
     rows = [*rows_at(HERE, Role.USER), nobodys]
     assert not [action for action, row in product(Action, rows) if allows(ANONYMOUS, action, row)]
 
@@ -171,8 +189,14 @@ MODELS: Mapping[type[Any], set[Action]] = {
     Contact: OF_THE_SITE,
     AccessRequest: set(Action)
     - OF_EVENTS
-    - {Action.UPDATE_MEMBERSHIP, Action.REMOVE_MEMBERSHIP, Action.REQUEST_EXTENSION},
-    Membership: set(Action) - OF_EVENTS,
+    - {
+        Action.UPDATE_MEMBERSHIP,
+        Action.REMOVE_MEMBERSHIP,
+        Action.REQUEST_EXTENSION,
+        Action.CONFIRM_NAMING,
+    },
+    Membership: set(Action) - OF_EVENTS - {Action.CONFIRM_NAMING},
+    Naming: {Action.CONFIRM_NAMING, Action.REJECT_NAMING},
     HistoryEvent: {*OF_EVENTS, Action.SEE_SITE, Action.SEE_CONTACT_DETAILS},
     Message: OF_THE_SITE,
     Nomination: {Action.SEE_NOMINATION, Action.ANSWER_NOMINATION, Action.NOMINATE_PRIMARY_CONTACT},
@@ -213,6 +237,7 @@ async def landscape(world: World) -> Landscape:
         await add_requests(world, place, [stranger, user, gone, place.primary], next_place.primary.user_id)
         await world.contact(place, [ContactType.BILLING])
         await world.calendar(place, place.primary)
+        await world.add(naming_row(place, stranger), naming_row(place, user, proposer=next_place.primary))
         await world.message(place, await world.person("removed"))
         await add_events(world, place, [user, gone, stranger])
     await stranger.succeed("updateENotificationPreferences", email=None, topics=["NEW_VERSIONS"])
@@ -260,7 +285,7 @@ async def survey(world: World, site_ids: list[UUID]) -> Landscape:
     """All rows of these sites and of their people, and all people as actors."""
     rows: dict[type[Any], list[Any]] = {
         model: await world.rows(model, model.site_id.in_(site_ids))
-        for model in (Site, Membership, Contact, CalendarSubscription, Message, Nomination)
+        for model in (Site, Membership, Contact, CalendarSubscription, Message, Naming, Nomination)
     }
     people = {row.user_id for row in rows[Membership]}
     here = AccessRequest.site_id.in_(site_ids)
@@ -405,6 +430,15 @@ def test_sentences_of_the_schema() -> None:
 )
 def test_denial_gives_the_reason_that_fits(action: Action, who: str, whose: int, reason: str) -> None:
     assert denial(caller(STANDINGS[who]), action, rows_at(HERE, Role.SECONDARY_CONTACT)[whose]) == reason
+
+
+def test_nobody_confirms_what_they_proposed() -> None:
+    naming = SimpleNamespace(site_id=HERE, user_id=SOMEBODY, proposed_by_id=CALLER)
+    for standing in (STANDINGS["primary"], STANDINGS["secondary-UPDATE-NONE"]):
+        assert not allows(caller(standing), Action.CONFIRM_NAMING, naming)
+        assert allows(caller(standing), Action.REJECT_NAMING, naming)
+        reason = denial(caller(standing), Action.CONFIRM_NAMING, naming)
+        assert reason == "Somebody else than you, who proposed this, has to confirm it."
 
 
 def test_denial_is_translated_piece_by_piece() -> None:

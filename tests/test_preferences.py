@@ -193,12 +193,15 @@ def says_email(kind: Any, seen: frozenset[str] = frozenset()) -> bool:
 def inputs(place: Place, contact_id: str, person: Person, newcomer: str) -> dict[str, dict[str, Any]]:
     """Every mutation that is told an e-mail address, or takes one away, with an input in which nothing is wrong."""
     changed = CONTACT | {"email": OTHER, "types": ["BILLING"]}
+    person_to_add = form(place, newcomer, email=OTHER)
+    del person_to_add["siteId"]
     return {
         "createContact": {"siteId": place.id, **changed},
         "updateContact": {"contactId": contact_id, **changed},
         "updateContacts": {"siteId": place.id, "contacts": [{"contactId": contact_id, **changed}]},
         "deleteContact": {"contactId": contact_id},
-        "addUser": form(place, newcomer, email=OTHER),
+        "addUser": {"siteId": place.id, **person_to_add},
+        "addUsers": {"siteId": place.id, "items": [person_to_add]},
         "updateENotificationPreferences": {"email": OTHER, "topics": ["NEW_VERSIONS"]},
     }
 
@@ -209,6 +212,7 @@ SPEAKING = [
     "updateContacts",
     "deleteContact",
     "addUser",
+    "addUsers",
     "updateENotificationPreferences",
 ]
 
@@ -252,6 +256,7 @@ async def test_neither_address_ever_changes_the_other(world: World, mutation: st
     assert changed == {
         "updateENotificationPreferences": {"preference"},
         "addUser": {"user"},
+        "addUsers": {"user"},
     }.get(mutation, {"contact"})
-    if mutation == "addUser":
+    if mutation in ("addUser", "addUsers"):
         assert set(before["user"]) < set(after["user"])

@@ -100,6 +100,8 @@ def test_connections_follow_one_shape(schema: GraphQLSchema) -> None:
         "MembershipConnection",
         "AccessRequestConnection",
         "WebhookDeliveryConnection",
+        "NamingConnection",
+        "BlockedRequesterConnection",
         "MessageConnection",
     }
     for name in connections:

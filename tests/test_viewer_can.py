@@ -14,7 +14,7 @@ from app.db.nominations import Nomination
 from app.db.preferences import CalendarSubscription
 from app.identity import standings_of
 from app.policy import Action, allows, denial
-from app.query.ids import write_id
+from app.query.ids import parse_id, write_id
 from app.query.run import Engine
 from app.rules import (
     CALENDAR_SUBSCRIPTIONS,
@@ -25,6 +25,8 @@ from app.rules import (
     NominationState,
     Role,
 )
+from app.site_rules import TEMPLATE_SLOTS, NamingKind, NamingState
+from tests.site_rules import naming_row, template, template_row
 from tests.test_engine import both
 from tests.test_engine import interpreted as interpreted
 from tests.test_ids import PERSON
@@ -52,6 +54,14 @@ ACTIONS: dict[str, dict[str, tuple[str, str, dict[str, Any]]]] = {
         "addUser": ("addUser", "siteId", PERSON),
         "changeContacts": ("createContact", "siteId", CONTACT),
         "confirmContactReview": ("confirmContactReview", "siteId", {}),
+        "manageAccess": (
+            "removeMemberships",
+            "siteId",
+            {"items": [{"membershipId": "membership_0"}], "errorPolicy": "GOOD_ONES"},
+        ),
+        "updateSiteRules": ("updateSiteRules", "siteId", {"grantAtMostWhatYouHold": True}),
+        "blockRequesters": ("blockRequester", "siteId", {"ibmId": "blocked@example.com"}),
+        "createPrivilegeTemplate": ("createPrivilegeTemplate", "siteId", {"name": "New", "privileges": {}}),
         "subscribeToCalendar": ("createCalendarSubscription", "siteId", {}),
         "leaveSite": ("leaveSite", "siteId", {}),
         "requestHigherLevel": (
@@ -88,8 +98,23 @@ ACTIONS: dict[str, dict[str, tuple[str, str, dict[str, Any]]]] = {
         "update": ("updateContact", "contactId", {**CONTACT, "types": ["PRIMARY", "BILLING"]}),
         "delete": ("deleteContact", "contactId", {}),
     },
+    "Naming": {"confirm": ("confirmNaming", "namingId", {}), "reject": ("rejectNaming", "namingId", {})},
+    "PrivilegeTemplate": {
+        "update": ("updatePrivilegeTemplate", "privilegeTemplateId", {"privileges": {"reporting": "NONE"}}),
+        "delete": ("deletePrivilegeTemplate", "privilegeTemplateId", {}),
+    },
 }
 """What is asked about each kind of thing, with the mutation that does it."""
+OTHERS = ("requester", "user", "contact_updates=UPDATE", "contact_updates=VIEW")
+HIDDEN: dict[str, tuple[str, ...]] = {
+    "Site": ("requester",),
+    "Membership": ("requester",),
+    "Contact": ("requester",),
+    "AccessRequest": (),
+    "Naming": OTHERS,
+    "PrivilegeTemplate": OTHERS,
+}
+"""Who sees nothing of a kind."""
 WITHOUT_MUTATION = {
     "seeUsers": Action.SEE_USERS,
     "seeContactDetails": Action.SEE_CONTACT_DETAILS,
@@ -156,7 +181,31 @@ async def things(world: World, place: Place, person: Person) -> list[tuple[str, 
         *(("Nomination", id) for id in nominations),
         *(("Contact", id) for id in contacts),
         *(("Contact", f"contact_{id.hex}") for id in [place.contact_id]),
+        ("PrivilegeTemplate", await template(world, place)),
+        *(("Naming", id) for id in await namings(world, place, person)),
     ]
+
+
+async def namings(world: World, place: Place, person: Person) -> list[str]:
+    """Namings in every state that bears on whether they can be confirmed or rejected, the caller's among them."""
+    second, _ = await world.secondary(place, manage_access=UPDATE)
+    other, request_id = await world.request(place, expires_at=ago(minutes=1))
+    (_, request) = parse_id(request_id) or ("", None)
+    closed = {"state": NamingState.CANCELLED, "closed_at": ago(days=1)}
+    rows = [
+        naming_row(place, await world.person(), **closed),
+        naming_row(place, other, kind=NamingKind.GRANT, access_request_id=request),
+        naming_row(place, await world.person(), proposer=await world.person()),
+        naming_row(place, await world.person(), proposer=person),
+        naming_row(place, await world.person(), proposer=second),
+        naming_row(place, await world.person()),
+        naming_row(place, await world.person()),
+    ]
+    if who_is_not(place.primary, person):
+        rows.append(naming_row(place, person))
+    ids = [write_id("naming", row.id) for row in rows]
+    await world.add(*rows)
+    return ids
 
 
 async def nominations_of(world: World, place: Place, member: str, own: list[str]) -> list[str]:
@@ -211,7 +260,7 @@ async def test_the_mutation_then_does_just_what_was_said(
                 payload = await person.do(mutation, language=language, **given)
                 assert answer(payload) == said[name], (name, id)
                 compared += 1
-    assert (compared == 0) is (kind not in SEEN_BY.get(who, ACTIONS))
+    assert (compared == 0) is (who in HIDDEN[kind])
     assert reasons == []
 
 
@@ -219,8 +268,10 @@ def fresh(input: dict[str, Any], index: int, things: list[tuple[str, str]]) -> d
     """An input in which the person is somebody nobody knows, and the member the first of the things."""
     ibm_id = f"new-{UUID(int=index).hex}@example.com"
     member = next(id for kind, id in things if kind == "Membership")
-    values = {"ibmId": ibm_id, "email": ibm_id, "membershipId": member}
-    return input | {name: value for name, value in values.items() if name in input}
+    values = {"email": ibm_id, "ibmId": ibm_id, "membershipId": member}
+    asked = ("ibmId", "email") if "ibmId" in input else ()
+    nominated = ("membershipId",) if "membershipId" in input and "siteId" in input else ()
+    return input | {name: values[name] for name in (*asked, *nominated)}
 
 
 def answer(payload: dict[str, Any]) -> dict[str, Any]:
@@ -325,6 +376,21 @@ async def test_with_the_last_slot_taken_no_calendar_can_be_subscribed(world: Wor
     assert len(await world.rows(CalendarSubscription, CalendarSubscription.site_id == place.site_id)) == 20
 
 
+async def test_with_the_last_template_taken_no_other_can_be_created(world: World) -> None:
+    place = await world.site()
+    document = f"query($id: ID!) {{ site(id: $id) {{ viewerCan {{ createPrivilegeTemplate {WHY} }} }} }}"
+    for number, code in ((TEMPLATE_SLOTS - 1, None), (1, "TEMPLATE_LIMIT")):
+        taken = 0 if code is None else TEMPLATE_SLOTS - 1
+        await world.add(*(template_row(place, taken + slot) for slot in range(1, number + 1)))
+        data = await place.primary.ask(document, "fr", id=place.id)
+        said = data["site"]["viewerCan"]["createPrivilegeTemplate"]
+        assert said["code"] == code
+    payload = await place.primary.do(
+        "createPrivilegeTemplate", language="fr", siteId=place.id, name="One more", privileges={}
+    )
+    assert said == answer(payload)
+
+
 def subscriptions(data: dict[str, Any]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = data["viewer"]["calendarSubscriptions"]
     return found
@@ -400,6 +466,8 @@ EVERYTHING = (
       accessRequests(first: 50) { nodes { viewerCan { grant { allowed reason code } deny { code }
         withdraw { reason } } } }
       contacts { viewerCan { update { allowed } delete { allowed code reason } } }
+      pendingNamings(first: 50) { nodes { viewerCan { confirm { allowed code reason } reject { reason } } } }
+      privilegeTemplates { viewerCan { update { allowed reason } delete { code } } }
       deciders { name role membership { user { email } viewerCan { remove { reason } } } }
       recommendations { __typename code message action ... on ContactReviewOverdueRecommendation { dueAt }
         ... on AccessEndsSoonRecommendation { memberships(first: 1) { totalCount edges { cursor node { id endsAt } }

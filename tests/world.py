@@ -292,6 +292,13 @@ class World:
         yield
         assert await self._state() == before
 
+    @asynccontextmanager
+    async def changed(self) -> AsyncIterator[None]:
+        """Fails when nothing in the database changes."""
+        before = await self._state()
+        yield
+        assert await self._state() != before
+
     async def _state(self) -> Mapping[str, Any]:
         statements = {
             "site": "SELECT * FROM site",
@@ -304,7 +311,11 @@ class World:
             "webhook": "SELECT * FROM webhook",
             "webhook_secret": "SELECT * FROM webhook_secret",
             "webhook_delivery": "SELECT * FROM webhook_delivery",
+            "blocked_requester": "SELECT * FROM blocked_requester",
+            "privilege_template": "SELECT * FROM privilege_template",
+            "naming": "SELECT * FROM naming",
             "message": "SELECT * FROM message",
+            "idempotency_key": "SELECT * FROM idempotency_key",
             "history": "SELECT * FROM history_event"
             " WHERE event <> 'USER_SIGNED_IN_FIRST'"
             " AND (event <> 'USER_REGISTERED' OR actor_id IS DISTINCT FROM subject_id)",

@@ -97,7 +97,8 @@ class Site(Base):
     """A customer's contract site.
 
     It points at the membership of its primary contact through a deferred foreign key that includes the
-    role: at the end of every transaction there is exactly one.
+    role: at the end of every transaction there is exactly one. Its version counts the changes of its rules:
+    `pending_request_days`, `grant_at_most_held` and `second_person_confirms`.
     """
 
     __tablename__ = "site"
@@ -107,9 +108,12 @@ class Site(Base):
     primary_membership_id: Mapped[UUID]
     primary_role: Mapped[Role] = mapped_column(sa.Computed("'PRIMARY_CONTACT'::role", persisted=True))
     pending_request_days: Mapped[int | None]
+    grant_at_most_held: Mapped[bool] = mapped_column(server_default=sa.false())
+    second_person_confirms: Mapped[bool] = mapped_column(server_default=sa.false())
     contacts_reviewed_at: Mapped[datetime | None]
     contacts_reviewed_by_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("user.id"))
     created_at: Mapped[datetime] = created()
+    version: Mapped[int] = version()
     site_id = synonym("id")
 
     __table_args__ = (
@@ -276,8 +280,8 @@ class Contact(Base):
 class AccessRequest(Base):
     """A user asks for access to a site, by number; a member asks for a later end or for more.
 
-    A request for a number that no site has is kept just the same, without a site: so the answer does not
-    tell whether the site exists. A closed request is frozen by a trigger.
+    A request for a number that no site has, or of somebody whom the site has blocked, is kept just the same,
+    without a site: so the answer does not tell whether the site exists. A closed request is frozen by a trigger.
     """
 
     __tablename__ = "access_request"
@@ -340,7 +344,7 @@ class AccessRequest(Base):
         sa.CheckConstraint("(state = 'GRANTED') = (granted_role IS NOT NULL)", name="grant_has_a_role"),
         sa.CheckConstraint("granted_role <> 'PRIMARY_CONTACT'", name="never_grants_the_primary_contact"),
         sa.CheckConstraint(
-            "state IN ('PENDING', 'WITHDRAWN') OR site_id IS NOT NULL", name="decision_has_a_site"
+            "state NOT IN ('GRANTED', 'DENIED') OR site_id IS NOT NULL", name="decision_has_a_site"
         ),
         sa.CheckConstraint("kind = 'ACCESS' OR site_id IS NOT NULL", name="request_of_a_member_has_a_site"),
         sa.CheckConstraint(

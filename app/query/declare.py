@@ -120,10 +120,14 @@ class Records:
 
 @dataclass(frozen=True)
 class Value:
-    """Computed from the parent's values (by attribute name), the arguments and the request's context."""
+    """Computed from the parent's values (by attribute name), the arguments and the request's context.
+
+    `most` is how many objects a list of it can hold, where that is more than a page of the usual size.
+    """
 
     compute: Callable[..., Any]
     columns: tuple[str, ...] = ()
+    most: int | None = None
 
 
 @dataclass(frozen=True)

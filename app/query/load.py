@@ -100,11 +100,12 @@ class Reader:
             case Records():
                 found = [row[label_of(owner, selected)] or [] for row in rows]
                 return [[keyed(selected.shape, item) for item in items] for items in found]
-            case Value():
-                return [await self._computed(selected, row) for row in rows]
+            case Value() as declared:
+                values = [declared.compute(row, selected.arguments, self.caller) for row in rows]
+                return await self._given(selected, values)
             case Chosen() as choice:
-                given = self._choices(choice, model)
-                return [await self._given(selected, given[row[label_of(owner, selected)]]) for row in rows]
+                chosen = self._choices(choice, model)
+                return await self._given(selected, [chosen[row[label_of(owner, selected)]] for row in rows])
             case Parts() as parts:
                 return await self._parts(owner, selected, parts, rows, model)
             case Lookup() as lookup:
@@ -124,24 +125,31 @@ class Reader:
         [value] = await self.complete(selected.shapes[name], [kept_part(selected.name, row)])
         return value
 
-    async def _computed(self, selected: Selected, row: Row) -> Any:
-        assert isinstance(selected.declaration, Value)
-        return await self._given(selected, selected.declaration.compute(row, selected.arguments, self.caller))
-
     def _choices(self, choice: Chosen, model: Any) -> list[Any]:
         values = [*(value for _, value in choice.cases(self.caller.actor, model)), choice.otherwise]
         return [spoken(value, self.caller.language) for value in values]
 
-    async def _given(self, selected: Selected, value: Any) -> Any:
-        """A given value; where it is an object or a list of objects, completed in turn."""
-        if not selected.shapes or value is None:
-            return value
-        items = value if isinstance(value, list) else [value]
-        objects = [
-            (await self.complete(selected.shapes[item[TYPE]] if TYPE in item else selected.shape, [item]))[0]
-            for item in items
+    async def _given(self, selected: Selected, values: list[Any]) -> list[Any]:
+        """Given values; where they are objects or lists of objects, all are completed in turn, together."""
+        if not selected.shapes:
+            return values
+        items = [item for value in values for item in (value if isinstance(value, list) else [value])]
+        objects = iter(await self._objects(selected, items))
+        return [
+            [next(objects) for _ in value] if isinstance(value, list) else next(objects) for value in values
         ]
-        return objects if isinstance(value, list) else objects[0]
+
+    async def _objects(self, selected: Selected, items: Sequence[Any]) -> list[Any]:
+        """The response objects of given values, in their order; those of one type are completed together."""
+        found: list[Any] = [None] * len(items)
+        for name, shape in selected.shapes.items():
+            places = [
+                place for place, item in enumerate(items) if item is not None and item.get(TYPE, name) == name
+            ]
+            objects = await self.complete(shape, [items[place] for place in places])
+            for place, value in zip(places, objects, strict=True):
+                found[place] = value
+        return found
 
     async def _parts(
         self, owner: str, selected: Selected, parts: Parts, rows: Sequence[Row], model: type[Base] | None

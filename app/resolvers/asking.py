@@ -12,7 +12,7 @@ from app.messages import notices
 from app.policy import Action
 from app.resolvers.closing import pending_request
 from app.resolvers.giving import levels_of, membership_of
-from app.rules import PRIVILEGES, AccessRequestKind, Event, Level, check_levels, check_role
+from app.rules import AccessRequestKind, Event, check_levels, check_role
 from app.schema.inputs import levels
 from app.schema.member_inputs import RequestExtensionInput, RequestHigherLevelInput
 from app.texts import check_justification, tidy
@@ -41,12 +41,6 @@ def expiry(site: Site) -> datetime | None:
     """Until when a request that is made now can be decided; nothing when there is no end."""
     days = site.pending_request_days
     return datetime.now(UTC) + timedelta(days=days) if days else None
-
-
-def wished_levels(request: AccessRequest) -> dict[str, Level]:
-    """The levels that a requester wishes for, by privilege name."""
-    wished = {name: getattr(request, name) for name in PRIVILEGES}
-    return {name: level for name, level in wished.items() if level is not None}
 
 
 async def request_extension(tx: Transaction, input: RequestExtensionInput) -> dict[str, Any]:

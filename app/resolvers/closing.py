@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from app.context import Transaction
 from app.db.models import AccessRequest, User
 from app.history import values_of
+from app.resolvers.proposing import cancel_naming_by
 from app.rules import AccessRequestState, DenialReason, Event, Role
 
 
@@ -74,6 +75,7 @@ async def pending_request(tx: Transaction, site_number: str, user_id: UUID) -> A
     )
     request: AccessRequest | None = await tx.session.scalar(statement.with_for_update())
     if request is not None and request.current_state is AccessRequestState.EXPIRED:
+        await cancel_naming_by(tx, request)
         expire(tx, request, await tx.session.get_one(User, user_id))
         await tx.session.flush()
         return None

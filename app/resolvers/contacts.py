@@ -15,7 +15,7 @@ from app.history import Values, values_of
 from app.policy import Action
 from app.query.ids import parse_id
 from app.rules import BATCH_LIMIT, ContactType, Event, check_version
-from app.schema.inputs import (
+from app.schema.contact_inputs import (
     CreateContactInput,
     DeleteContactInput,
     UpdateContactInput,

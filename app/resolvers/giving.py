@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -41,6 +42,12 @@ async def membership_of(tx: Transaction, site_id: UUID, user_id: UUID | None) ->
     return membership
 
 
+async def active_membership(tx: Transaction, site_id: UUID, user_id: UUID) -> Membership | None:
+    """A user's membership of a site, unless it has ended."""
+    membership = await membership_of(tx, site_id, user_id)
+    return membership if membership and membership.active else None
+
+
 async def give(tx: Transaction, site_id: UUID, user: User, access: Access) -> Membership:
     """Make a membership, or raise one that exists: an ended one begins anew, an active one never loses anything."""
     membership = await membership_of(tx, site_id, user.id)
@@ -73,6 +80,17 @@ def levels_of(membership: Membership) -> dict[str, Level]:
     return {name: getattr(membership, name) for name in PRIVILEGES}
 
 
+def levels_in(row: Any) -> dict[str, Level]:
+    """The levels that a request, a template or a naming speaks of, by privilege name."""
+    kept = {name: getattr(row, name) for name in PRIVILEGES}
+    return {name: level for name, level in kept.items() if level is not None}
+
+
+def given_anew(membership: Membership | None, given: Levels) -> Levels:
+    """All that somebody is given: an ended membership that goes on gives again what it holds."""
+    return given if membership is None or membership.active else levels_of(membership) | dict(given)
+
+
 def _rank(level: Level) -> int:
     return level.rank
 
@@ -85,7 +103,7 @@ async def assign(
     Raises SECONDARY_CONTACT_LIMIT when there is none. The site is locked, so the seat stays free.
     """
     if role is Role.SECONDARY_CONTACT and membership.seat is None:
-        membership.seat = _first(await free_seats(tx, membership.site_id))
+        membership.seat = await free_seat(tx, membership.site_id)
     elif role is not Role.SECONDARY_CONTACT:
         membership.seat = None
     membership.role = role
@@ -103,7 +121,9 @@ async def free_seats(tx: Transaction, site_id: UUID) -> list[int]:
     return sorted(set(range(1, SECONDARY_CONTACT_SEATS + 1)) - set(taken))
 
 
-def _first(free: list[int]) -> int:
+async def free_seat(tx: Transaction, site_id: UUID) -> int:
+    """The first seat of a secondary contact that nobody has. Raises SECONDARY_CONTACT_LIMIT when there is none."""
+    free = await free_seats(tx, site_id)
     if not free:
         raise refuse(
             Code.SECONDARY_CONTACT_LIMIT,

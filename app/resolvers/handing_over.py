@@ -11,6 +11,7 @@ from app.db.nominations import Nomination
 from app.history import values_of
 from app.messages import notices
 from app.resolvers.giving import assign, free_seats, record_change
+from app.resolvers.proposing import cancel_naming
 from app.rules import PRIVILEGES, Event, Level, NominationState, Role, no_levels
 
 ENDS = {
@@ -40,6 +41,7 @@ async def hand_over(
     stay as they are.
     """
     await _cancel_pending(tx, site.id)
+    await cancel_naming(tx, site.id, successor.user_id)
     former = await _primary_of(tx, site.id)
     before = {membership: values_of(membership) for membership in (former, successor)}
     # The database never lets two be primary, nor two have a seat, not even in between: first the old one becomes a

@@ -1,8 +1,10 @@
 """Writes on memberships: add a user, update, remove, leave."""
 
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
+import strawberry
 
 from app.access_rules import check_end
 from app.contact_rules import check_person
@@ -14,8 +16,19 @@ from app.identity import person_with
 from app.messages import notices
 from app.policy import Action
 from app.resolvers.closing import close_as_denied, close_as_granted, close_as_withdrawn, pending_request
-from app.resolvers.giving import Access, assign, give, levels_of, membership_of, record_change
+from app.resolvers.giving import (
+    Access,
+    active_membership,
+    assign,
+    give,
+    given_anew,
+    levels_of,
+    record_change,
+)
 from app.resolvers.handing_over import cancel_nomination_of, cancel_unless_lasting
+from app.resolvers.limits import held_by, most_to_give, site_now
+from app.resolvers.proposing import cancel_naming, must_wait, propose
+from app.resolvers.templates import levels_given
 from app.rules import (
     AccessRequestKind,
     DenialReason,
@@ -23,45 +36,56 @@ from app.rules import (
     check_levels,
     check_role,
     check_version,
+    no_levels,
 )
 from app.schema.inputs import (
     AddUserInput,
     LeaveSiteInput,
-    RemoveMembershipInput,
-    UpdateMembershipInput,
-    levels,
+    MembershipChangeInput,
+    MembershipRemovalInput,
 )
+from app.site_rules import NamingKind, check_at_most
 from app.texts import check_justification, check_optional_justification, tidy
 
 
 async def add(tx: Transaction, input: AddUserInput) -> dict[str, Any]:
     """Give a person access without a request; a pending request of theirs is granted by it."""
     site = await tx.fetch(Site, input.site_id, Action.ADD_USER, "siteId")
+    given = await levels_given(tx, site.id, input.template_id, input.privileges)
+    most = await most_to_give(tx, site.id, tx.actor.user_id)
     email, faults = check_person(input.ibm_id, input.email)
     faults += check_justification(input.justification, "justification")
     faults += check_role(input.role)
-    faults += check_levels(input.role, levels(input.privileges))
+    faults += check_levels(input.role, given)
     faults += check_end(input.ends_at, "endsAt")
+    faults += check_at_most(most, given, no_levels())
     if not input.confirmed:
         faults.append(Fault(code=Code.CONFIRMATION_REQUIRED, path=("confirmed",)))
     if faults:
         raise UserError(*faults)
     user = await _person(tx, input.ibm_id.strip(), email)
-    membership = await membership_of(tx, site.id, user.id)
-    if membership and membership.active:
+    if await active_membership(tx, site.id, user.id):
         raise refuse(Code.ALREADY_MEMBER, "ibmId")
     justification = tidy(input.justification)
-    access = Access(input.role, levels(input.privileges), input.ends_at, justification)
-    membership = await give(tx, site.id, user, access)
-    request = await pending_request(tx, site.number, user.id)
+    access = Access(input.role, given, input.ends_at, justification)
+    if await must_wait(tx, site.id, user.id, input.role):
+        return await propose(tx, NamingKind.ADD, site.id, user, access)
+    return await add_now(tx, site.id, user, access)
+
+
+async def add_now(tx: Transaction, site_id: UUID, user: User, access: Access) -> dict[str, Any]:
+    """What adding does, once it was checked and does not wait for anybody."""
+    await cancel_naming(tx, site_id, user.id)
+    membership = await give(tx, site_id, user, access)
+    request = await pending_request(tx, (await site_now(tx, site_id)).number, user.id)
     if request is not None:
-        # It may have been made before the site was, and so be without one.
-        request.site_id = site.id
-        close_as_granted(tx, request, user, input.role, justification)
+        # It may be without a site: made before the site was, or by somebody who is blocked.
+        request.site_id = site_id
+        close_as_granted(tx, request, user, access.role, access.justification)
     await notices.welcome(tx.session, membership)
     return {
         "membership_id": membership.id,
-        "site_id": site.id,
+        "site_id": site_id,
         "access_request_id": request.id if request else None,
     }
 
@@ -75,34 +99,52 @@ async def _person(tx: Transaction, ibm_id: str, email: str) -> User:
     return user
 
 
-async def update(tx: Transaction, input: UpdateMembershipInput) -> dict[str, Any]:
+async def update(tx: Transaction, input: MembershipChangeInput) -> dict[str, Any]:
     """Change role, levels and end; what is left out stays as it is. An ended membership can be given a new end."""
     membership = await tx.fetch(Membership, input.membership_id, Action.UPDATE_MEMBERSHIP, "membershipId")
-    role = input.role or membership.role
-    wanted = levels_of(membership) | levels(input.privileges)
-    ends_at = input.ends_at.value if input.ends_at else membership.ends_at
+    role, held, site_id = input.role or membership.role, levels_of(membership), membership.site_id
+    given = await levels_given(tx, site_id, input.template_id, input.privileges)
+    ends_at = membership.ends_at if input.ends_at is strawberry.UNSET else input.ends_at
+    new_end = ends_at != membership.ends_at
     faults = [
         *check_version(input.expected_version, membership.version, membership_id=membership.id),
         *check_role(role),
-        *check_levels(role, wanted),
-        *(check_end(ends_at, "endsAt") if ends_at != membership.ends_at else ()),
+        *check_levels(role, held | given),
+        *(check_end(ends_at, "endsAt") if new_end else ()),
+        *check_at_most(
+            await most_to_give(tx, site_id, tx.actor.user_id),
+            given_anew(membership, given) if new_end else given,
+            await held_by(tx, site_id, membership.user_id) if new_end else held,
+        ),
         *check_optional_justification(input.justification, "justification"),
     ]
     if faults:
         raise UserError(*faults)
+    access = Access(role, given, ends_at, tidy(input.justification))
+    named = role is not membership.role or new_end
+    if named and await must_wait(tx, site_id, membership.user_id, role):
+        user = await tx.session.get_one(User, membership.user_id)
+        waiting = await propose(tx, NamingKind.UPDATE, site_id, user, access)
+        return {**waiting, "membership_id": membership.id}
+    return await update_now(tx, membership, access)
+
+
+async def update_now(tx: Transaction, membership: Membership, access: Access) -> dict[str, Any]:
+    """What an update does, once it was checked and does not wait for anybody."""
+    if (access.role, access.ends_at) != (membership.role, membership.ends_at):
+        await cancel_naming(tx, membership.site_id, membership.user_id)
     before = values_of(membership)
-    justification = tidy(input.justification)
-    membership.justification = justification or membership.justification
-    membership.ends_at = ends_at
+    membership.justification = access.justification or membership.justification
+    membership.ends_at = access.ends_at
     await cancel_unless_lasting(tx, membership)
-    await assign(tx, membership, role, wanted)
+    await assign(tx, membership, access.role, access.levels)
     name = await _name(tx, membership)
-    record_change(tx, Event.MEMBERSHIP_UPDATED, membership, name, before, justification)
+    record_change(tx, Event.MEMBERSHIP_UPDATED, membership, name, before, access.justification)
     await notices.access_changed(tx.session, membership, before)
     return {"membership_id": membership.id, "site_id": membership.site_id}
 
 
-async def remove(tx: Transaction, input: RemoveMembershipInput) -> dict[str, Any]:
+async def remove(tx: Transaction, input: MembershipRemovalInput) -> dict[str, Any]:
     """Take a member's access away; what they had asked for as a member is thereby denied."""
     membership = await tx.fetch(Membership, input.membership_id, Action.REMOVE_MEMBERSHIP, "membershipId")
     faults = list(check_optional_justification(input.reason, "reason"))
@@ -141,6 +183,7 @@ async def _request_of_member(tx: Transaction, membership: Membership) -> AccessR
 
 async def _delete(tx: Transaction, membership: Membership, event: Event, reason: str | None) -> None:
     await cancel_nomination_of(tx, membership)
+    await cancel_naming(tx, membership.site_id, membership.user_id)
     tx.record(
         event,
         membership,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import strawberry
 
+from app.schema.delivery_enums import MessageOrderField, MessageState
 from app.schema.enums import (
     AccessRequestKind,
     AccessRequestOrderField,
@@ -13,8 +14,6 @@ from app.schema.enums import (
     Event,
     HistoryOrderField,
     MembershipOrderField,
-    MessageOrderField,
-    MessageState,
     OrderDirection,
     Role,
     Topic,

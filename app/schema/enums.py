@@ -14,10 +14,9 @@ from app.rules import (
     AccessRequestState,
     ContactType,
     DenialReason,
+    ErrorPolicy,
     Event,
     Language,
-    MessageKind,
-    MessageState,
     NominationState,
     OverviewLevel,
     PrivilegeName,
@@ -28,8 +27,8 @@ from app.rules import (
     UpdateLevel,
     ViewLevel,
 )
+from app.site_rules import NamingKind, NamingState
 from app.subjects import SubjectType
-from app.webhook_rules import WebhookDeliveryState, WebhookDisabledReason, WebhookFailure
 
 __all__ = [
     "AccessRequestKind",
@@ -38,13 +37,13 @@ __all__ = [
     "Code",
     "ContactType",
     "DenialReason",
+    "ErrorPolicy",
     "Event",
     "HistoryOrderField",
     "Language",
     "MembershipOrderField",
-    "MessageKind",
-    "MessageOrderField",
-    "MessageState",
+    "NamingKind",
+    "NamingState",
     "NominationState",
     "OrderDirection",
     "OverviewLevel",
@@ -56,14 +55,11 @@ __all__ = [
     "Topic",
     "UpdateLevel",
     "ViewLevel",
-    "WebhookDeliveryOrderField",
-    "WebhookDeliveryState",
-    "WebhookDisabledReason",
-    "WebhookFailure",
 ]
 
 
-def _described(kind: type[Enum], description: str, values: dict[str, str]) -> None:
+def describe(kind: type[Enum], description: str, values: dict[str, str]) -> None:
+    """Make an enum of the schema, with a description for every value of it."""
     made: Any = strawberry.enum(kind, description=description)
     for value in made.__strawberry_definition__.values:
         value.description = values[value.name]
@@ -98,27 +94,13 @@ class AccessRequestOrderField(Enum):
     REQUESTER_NAME = "REQUESTER_NAME"
 
 
-class WebhookDeliveryOrderField(Enum):
-    """By what deliveries are sorted."""
-
-    CREATED_AT = "CREATED_AT"
-    ATTEMPTS = "ATTEMPTS"
-
-
-class MessageOrderField(Enum):
-    """By what messages are sorted."""
-
-    CREATED_AT = "CREATED_AT"
-    RECIPIENT_NAME = "RECIPIENT_NAME"
-
-
 _NONE = "No use of the application."
-_described(
+describe(
     Language,
     "A language the service speaks.",
     {"EN": "English.", "FR": "French."},
 )
-_described(
+describe(
     Role,
     "What a member is at a site.",
     {
@@ -129,7 +111,7 @@ _described(
         "USER": "Uses the applications it has privileges for; any number per site.",
     },
 )
-_described(
+describe(
     PurchaseAndDownloadLevel,
     "Levels of the application purchase and download; a later one includes the earlier ones.",
     {
@@ -140,22 +122,22 @@ _described(
         "see quotes and product catalogs, and renew licences.",
     },
 )
-_described(
+describe(
     ViewLevel,
     "Levels of an application that can only be looked at.",
     {"NONE": _NONE, "VIEW": "Look at it."},
 )
-_described(
+describe(
     UpdateLevel,
     "Levels of an application that can be looked at and changed; a later one includes the earlier ones.",
     {"NONE": _NONE, "VIEW": "Look at it.", "UPDATE": "Look at it and change it."},
 )
-_described(
+describe(
     OverviewLevel,
     "The one level of the contact update overview, which every member holds.",
     {"VIEW": "Look at it."},
 )
-_described(
+describe(
     AccessRequestState,
     "Where an access request stands. A closed request is never reopened; asking again makes a new one.",
     {
@@ -166,7 +148,7 @@ _described(
         "EXPIRED": "Nobody decided within the days the site allows.",
     },
 )
-_described(
+describe(
     AccessRequestKind,
     "What an access request asks for.",
     {
@@ -175,7 +157,7 @@ _described(
         "HIGHER_LEVEL": "A member asks for higher levels, or to become a secondary contact.",
     },
 )
-_described(
+describe(
     NominationState,
     "Where a nomination stands. A closed nomination is never reopened.",
     {
@@ -187,7 +169,7 @@ _described(
         "EXPIRED": "The nominee did not answer in time.",
     },
 )
-_described(
+describe(
     DenialReason,
     "Why access was denied.",
     {
@@ -196,7 +178,7 @@ _described(
         "NO_BUSINESS_RELATIONSHIP": "The requester has no business relationship with this site.",
     },
 )
-_described(
+describe(
     ContactType,
     "What a person is contact for.",
     {
@@ -209,7 +191,7 @@ _described(
         "BILLING": "Invoices.",
     },
 )
-_described(
+describe(
     Topic,
     "What a communication is about.",
     {
@@ -218,7 +200,7 @@ _described(
         "NEW_VERSIONS": "New versions of products, and how to upgrade to them.",
     },
 )
-_described(
+describe(
     PrivilegeName,
     "An application, by its place in PrivilegeSet.",
     {
@@ -232,7 +214,7 @@ _described(
         "ACCOUNT_DOCUMENTS": "PrivilegeSet.accountManagement.accountDocuments.",
     },
 )
-_described(
+describe(
     RecommendationCode,
     "What a site could do better.",
     {
@@ -243,8 +225,16 @@ _described(
         "OLD_PENDING_REQUESTS": "Somebody has been waiting for a decision for long.",
     },
 )
-_described(OrderDirection, "Which way a list runs.", {"ASC": "Smallest first.", "DESC": "Largest first."})
-_described(
+describe(
+    ErrorPolicy,
+    "What becomes of a bulk with items that cannot be done.",
+    {
+        "ALL_OR_NOTHING": "Nothing is done; the errors of all items come back together.",
+        "GOOD_ONES": "The others are done; the results say which ones were not, and why.",
+    },
+)
+describe(OrderDirection, "Which way a list runs.", {"ASC": "Smallest first.", "DESC": "Largest first."})
+describe(
     MembershipOrderField,
     "By what memberships are sorted.",
     {
@@ -253,7 +243,7 @@ _described(
         "CREATED_AT": "When access was given.",
     },
 )
-_described(
+describe(
     AccessRequestOrderField,
     "By what access requests are sorted.",
     {
@@ -261,7 +251,7 @@ _described(
         "REQUESTER_NAME": "The requester's last name, then first name.",
     },
 )
-_described(
+describe(
     HistoryOrderField,
     "By what the events of a history are sorted.",
     {
@@ -269,7 +259,7 @@ _described(
         "AT": "When it was done.",
     },
 )
-_described(
+describe(
     SubjectType,
     "What an event of the history is about.",
     {
@@ -282,9 +272,12 @@ _described(
         "WEBHOOK": "A webhook of the site; no values are shown of it, as its address may hold a secret.",
         "CALENDAR_SUBSCRIPTION": "A calendar that is subscribed to the review reminder; no values are shown of it.",
         "E_NOTIFICATION_PREFERENCE": "What a person has set for eNotifications; the subject's id is the person's.",
+        "NAMING": "The naming of a secondary contact that a second person confirms; no values are shown of it.",
+        "PRIVILEGE_TEMPLATE": "A privilege template of the site; no values are shown of it.",
+        "BLOCKED_REQUESTER": "Somebody whose requests do not reach the site; no values are shown of it.",
     },
 )
-_described(
+describe(
     Event,
     "What happened, in the history.",
     {
@@ -312,6 +305,16 @@ _described(
         "WEBHOOK_DELETED": "A webhook was deleted.",
         "WEBHOOK_SECRET_ROTATED": "A webhook got a new secret.",
         "WEBHOOK_DISABLED": "The service stopped sending to a webhook.",
+        "SITE_RULES_UPDATED": "The rules of the site were changed.",
+        "REQUESTER_BLOCKED": "A person was blocked: their requests do not reach the site.",
+        "REQUESTER_UNBLOCKED": "A person was unblocked.",
+        "PRIVILEGE_TEMPLATE_CREATED": "A privilege template was created.",
+        "PRIVILEGE_TEMPLATE_UPDATED": "A privilege template was changed.",
+        "PRIVILEGE_TEMPLATE_DELETED": "A privilege template was deleted.",
+        "NAMING_PROPOSED": "Somebody proposed to name a secondary contact, which a second person has to confirm.",
+        "NAMING_CONFIRMED": "A second person confirmed the naming of a secondary contact.",
+        "NAMING_REJECTED": "A second person rejected the naming of a secondary contact.",
+        "NAMING_CANCELLED": "The naming of a secondary contact was taken back, or overtaken by something else.",
         "PRIMARY_CONTACT_NOMINATED": "The primary contact asked a member to take over.",
         "NOMINATION_ACCEPTED": "The nominee accepted.",
         "NOMINATION_DECLINED": "The nominee declined.",
@@ -320,73 +323,23 @@ _described(
         "PRIMARY_CONTACT_HANDED_OVER": "A member became the primary contact.",
     },
 )
-_described(
-    WebhookDeliveryState,
-    "How far a delivery got.",
+describe(
+    NamingKind,
+    "By which act somebody was to become a secondary contact.",
     {
-        "QUEUED": "Waits for its first or its next attempt.",
-        "DELIVERED": "The receiver answered with a status of 200 to 299.",
-        "DEAD": "Every attempt failed; only redeliverWebhook sends it again.",
+        "ADD": "By addUser.",
+        "GRANT": "By grantAccessRequest; the request stays pending until then.",
+        "UPDATE": "By updateMembership.",
     },
 )
-_described(
-    WebhookDisabledReason,
-    "Why the service itself stopped sending to a webhook.",
+describe(
+    NamingState,
+    "Where the naming of a secondary contact stands.",
     {
-        "GONE": "The receiver answered with status 410.",
-        "FAILING": "Every attempt of at least three days failed.",
-    },
-)
-_described(
-    WebhookFailure,
-    "Why an attempt failed.",
-    {
-        "BAD_STATUS": "The receiver answered with a status outside of 200 to 299; redirects are not followed.",
-        "TIMED_OUT": "There was no connection within 5 seconds, or no answer within 15.",
-        "NAME_NOT_FOUND": "The name in the address is not known.",
-        "ADDRESS_FORBIDDEN": "The name leads to an address that is not on the public internet.",
-        "NOT_CONNECTED": "The receiver refused the connection or cannot be reached.",
-        "CERTIFICATE_REFUSED": "No secure connection: the certificate is not valid for the name, or not trusted.",
-        "NO_ANSWER": "The connection broke, or what came over it was not HTTP.",
-    },
-)
-_described(
-    WebhookDeliveryOrderField,
-    "By what deliveries are sorted.",
-    {"CREATED_AT": "When it was queued.", "ATTEMPTS": "How often it was tried."},
-)
-_described(
-    MessageKind,
-    "What a message to a person is about.",
-    {
-        "ACCESS_REQUESTED": "Somebody asks for access, or a member for more; to all who may decide.",
-        "ACCESS_GRANTED": "A request was granted; to the requester.",
-        "ACCESS_DENIED": "A request was denied, with the reason; to the requester.",
-        "ACCESS_REQUEST_EXPIRED": "A request expired before anybody decided it; to the requester.",
-        "WELCOME": "Somebody was added to the site; to them.",
-        "ACCESS_CHANGED": "Role, levels or end of a member's access have changed; to the member.",
-        "ACCESS_REMOVED": "A member's access was taken away; to the one who had it.",
-        "ACCESS_ENDS": "Access ends in 30, 14 or 2 days; to the member.",
-        "PRIMARY_CONTACT_NOMINATED": "A member is asked to become primary contact; to the member.",
-        "PRIMARY_CONTACT_HANDED_OVER": "The site has a new primary contact; to the former and the new one.",
-        "MONTHLY_REVIEW": "The contacts are to be looked through; to the primary contact, every month.",
-    },
-)
-_described(
-    MessageState,
-    "Where a message stands on its way.",
-    {
-        "QUEUED": "Waits to be sent, for the first time or again.",
-        "SENT": "The mail server has taken it.",
-        "DEAD": "It was tried often enough and is not sent any more, unless an operator sends it again.",
-    },
-)
-_described(
-    MessageOrderField,
-    "By what messages are sorted.",
-    {
-        "CREATED_AT": "When the message was written.",
-        "RECIPIENT_NAME": "The recipient's last name, then first name.",
+        "PENDING": "Waits for a second person; nothing of it has taken effect.",
+        "CONFIRMED": "A second person confirmed it, and it took effect.",
+        "REJECTED": "A second person rejected it.",
+        "CANCELLED": "Whoever proposed it took it back, or something else was done with the person's access.",
     },
 )
 strawberry.enum(

@@ -4,17 +4,19 @@ from datetime import datetime
 from typing import Any
 
 import strawberry
-from strawberry import Maybe
 
 from app.rules import ACCESS_YEARS, PRIVILEGES, Level
 from app.schema.enums import (
-    ContactType,
     DenialReason,
     PrivilegeName,
     PurchaseAndDownloadLevel,
     Role,
     UpdateLevel,
     ViewLevel,
+)
+
+TEMPLATE = (
+    "A privilege template of the site: its levels are given, but for those that privileges names as well."
 )
 
 
@@ -111,24 +113,26 @@ class WithdrawAccessRequestInput(MutationInput):
     access_request_id: strawberry.ID = described("The pending request.")
 
 
-@strawberry.input(description="Grants an access request.")
-class GrantAccessRequestInput(MutationInput):
-    """Grants a request."""
+@strawberry.input(description="A request that is granted, and what the requester gets.")
+class AccessRequestGrantInput:
+    """A grant."""
 
     access_request_id: strawberry.ID = described("The pending request.")
     role: Role | None = described(
         "SECONDARY_CONTACT or USER. Required for the kind ACCESS. A member who asked for an extension or for a higher "
-        "level never loses their role, and gets the role they asked for when neither role nor privileges are given.",
+        "level never loses their role, and gets the role they asked for when neither role nor levels are given.",
         default=None,
     )
     privileges: PrivilegesInput | None = described(
         "The levels the new member gets; the rest is NONE. A member never loses levels, and gets those they asked for "
-        "when neither role nor privileges are given.",
+        "when neither role nor levels are given.",
         default=None,
     )
-    ends_at: Maybe[datetime | None] = described(
+    template_id: strawberry.ID | None = described(TEMPLATE, default=None)
+    ends_at: datetime | None = described(
         "When access ends; null for no end. When left out, there is none for a new member, the one asked for in an "
-        "extension, and otherwise the one there was. A member's access never ends earlier by this."
+        "extension, and otherwise the one there was. A member's access never ends earlier by this.",
+        default=strawberry.UNSET,
     )
     justification: str | None = described(
         "Why access is given, where the requester gave no reason or the approver has more to say; both are kept. "
@@ -137,19 +141,28 @@ class GrantAccessRequestInput(MutationInput):
     )
 
 
-@strawberry.input(description="Denies an access request.")
-class DenyAccessRequestInput(MutationInput):
-    """Denies a request."""
+@strawberry.input(description="Grants an access request.")
+class GrantAccessRequestInput(AccessRequestGrantInput, MutationInput):
+    """Grants a request."""
+
+
+@strawberry.input(description="A request that is denied, and why.")
+class AccessRequestDenialInput:
+    """A denial."""
 
     access_request_id: strawberry.ID = described("The pending request.")
     reason: DenialReason = described("Why; the requester is told.")
 
 
-@strawberry.input(description="Gives a person access without waiting for a request.")
-class AddUserInput(MutationInput):
-    """Adds a user."""
+@strawberry.input(description="Denies an access request.")
+class DenyAccessRequestInput(AccessRequestDenialInput, MutationInput):
+    """Denies a request."""
 
-    site_id: strawberry.ID = described("The site.")
+
+@strawberry.input(description="A person who is given access without waiting for a request.")
+class PersonToAddInput:
+    """A person to add."""
+
     ibm_id: str = described("The person's IBMid, in any case.")
     email: str = described("The person's e-mail address; mostly the same as the IBMid.")
     confirmed: bool = described("That the caller has made sure this is the right person; must be true.")
@@ -158,9 +171,17 @@ class AddUserInput(MutationInput):
     privileges: PrivilegesInput | None = described(
         "The levels the new member gets; the rest is NONE.", default=None
     )
+    template_id: strawberry.ID | None = described(TEMPLATE, default=None)
     ends_at: datetime | None = described(
         f"When access ends, at most {ACCESS_YEARS} years ahead; left out or null for no end.", default=None
     )
+
+
+@strawberry.input(description="Gives a person access without waiting for a request.")
+class AddUserInput(PersonToAddInput, MutationInput):
+    """Adds a user."""
+
+    site_id: strawberry.ID = described("The site.")
 
 
 @strawberry.input(description="Looks a person up before they are added.")
@@ -184,9 +205,9 @@ class AccessCheckInput:
     )
 
 
-@strawberry.input(description="Changes what a member is and may use.")
-class UpdateMembershipInput(MutationInput):
-    """Changes a membership."""
+@strawberry.input(description="A membership, and what shall change of what the member is and may use.")
+class MembershipChangeInput:
+    """A change of a membership."""
 
     membership_id: strawberry.ID = described("The membership.")
     role: Role | None = described(
@@ -194,12 +215,12 @@ class UpdateMembershipInput(MutationInput):
         "access and contact updates at NONE in the same input.",
         default=None,
     )
-    privileges: PrivilegesInput | None = described(
-        "The levels to change; the rest stays as it is.", default=None
-    )
-    ends_at: Maybe[datetime | None] = described(
+    privileges: PrivilegesInput | None = described("Levels to change; the rest stays as it is.", default=None)
+    template_id: strawberry.ID | None = described(TEMPLATE, default=None)
+    ends_at: datetime | None = described(
         f"When access ends, at most {ACCESS_YEARS} years ahead; null for no end; stays as it is when left out. An "
-        "ended membership goes on when it is given a new end, or none."
+        "ended membership goes on when it is given a new end, or none.",
+        default=strawberry.UNSET,
     )
     justification: str | None = described(
         "Why; replaces the one that is kept. Up to 2,000 characters.", default=None
@@ -207,12 +228,22 @@ class UpdateMembershipInput(MutationInput):
     expected_version: int | None = version_read()
 
 
-@strawberry.input(description="Takes a member's access away.")
-class RemoveMembershipInput(MutationInput):
-    """Removes a membership."""
+@strawberry.input(description="Changes what a member is and may use.")
+class UpdateMembershipInput(MembershipChangeInput, MutationInput):
+    """Changes a membership."""
+
+
+@strawberry.input(description="A membership that is taken away.")
+class MembershipRemovalInput:
+    """A removal."""
 
     membership_id: strawberry.ID = described("The membership.")
     reason: str | None = described("Why, for the history; up to 2,000 characters.", default=None)
+
+
+@strawberry.input(description="Takes a member's access away.")
+class RemoveMembershipInput(MembershipRemovalInput, MutationInput):
+    """Removes a membership."""
 
 
 @strawberry.input(description="Gives up one's own access.")
@@ -220,66 +251,3 @@ class LeaveSiteInput(MutationInput):
     """Leaves a site."""
 
     site_id: strawberry.ID = described("The site.")
-
-
-@strawberry.input(
-    description="What is known of a contact. Every field is checked after the rules of the country; all faults come "
-    "back at once."
-)
-class ContactFieldsInput:
-    """The form of a contact."""
-
-    first_name: str = described("First name; up to 100 characters.")
-    last_name: str = described("Last name; up to 100 characters.")
-    phone: str = described(
-        "Telephone number, as dialled in the country or with + in front; kept in the form +33…."
-    )
-    email: str = described("E-mail address. Independent of the addresses for eNotifications.")
-    address: str = described("Street and number; up to 200 characters.")
-    city: str = described("City; up to 100 characters.")
-    state_or_province: str | None = described(
-        "State or province, by name or code; required exactly where addresses of the country need one.",
-        default=None,
-    )
-    postal_code: str | None = described(
-        "Postal code; required exactly where addresses of the country need one.", default=None
-    )
-    country: str = described("Country, two letters after ISO 3166-1, such as FR.")
-    types: list[ContactType] = described("What the person is contact for; at least one.")
-
-
-@strawberry.input(description="Writes a new contact.")
-class CreateContactInput(ContactFieldsInput, MutationInput):
-    """Creates a contact."""
-
-    site_id: strawberry.ID = described("The site.")
-
-
-@strawberry.input(description="A contact as it shall be.")
-class ContactInput(ContactFieldsInput):
-    """A contact in a form."""
-
-    contact_id: strawberry.ID = described("The contact.")
-    expected_version: int | None = version_read()
-
-
-@strawberry.input(description="Saves one contact as it shall be.")
-class UpdateContactInput(ContactInput, MutationInput):
-    """Updates a contact."""
-
-
-@strawberry.input(
-    description="The contacts of a site as they shall be; those that are not named stay as they are."
-)
-class UpdateContactsInput(MutationInput):
-    """Updates contacts."""
-
-    site_id: strawberry.ID = described("The site.")
-    contacts: list[ContactInput] = described("Up to 100 contacts of the site, each once.")
-
-
-@strawberry.input(description="Deletes a contact.")
-class DeleteContactInput(MutationInput):
-    """Deletes a contact."""
-
-    contact_id: strawberry.ID = described("The contact; not the one with the type PRIMARY.")

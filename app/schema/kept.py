@@ -72,6 +72,8 @@ PATHS: Mapping[SubjectType, Mapping[str, str]] = {
         "number": "number",
         "name": "name",
         "pending_request_days": "pendingRequestDays",
+        "grant_at_most_held": "grantAtMostWhatYouHold",
+        "second_person_confirms": "secondPersonConfirms",
         "contacts_reviewed_at": "contactsReviewedAt",
     },
     SubjectType.USER: {

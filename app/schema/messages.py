@@ -12,7 +12,7 @@ from app.policy import Action, allowed
 from app.query.declare import Chosen, Column, Paged, Relation, reads
 from app.rules import MessageFault
 from app.schema import filters
-from app.schema.enums import MessageKind, MessageState
+from app.schema.delivery_enums import MessageKind, MessageState
 from app.schema.lists import Node, opaque_id
 
 if TYPE_CHECKING:

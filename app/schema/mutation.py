@@ -7,6 +7,7 @@ from app.policy import Action
 from app.resolvers import access_requests, asking, contacts, memberships, nominations, preferences, webhooks
 from app.rules import NOMINATION_DAYS
 from app.schema import (
+    contact_inputs,
     handover_inputs,
     handover_payloads,
     inputs,
@@ -17,11 +18,13 @@ from app.schema import (
     webhook_inputs,
     webhook_payloads,
 )
+from app.schema.bulk_mutation import BulkMutation
+from app.schema.site_rule_mutations import SiteRuleMutations
 from app.schema.writing import mutation, write
 
 
 @strawberry.type(description="Everything that can be changed.")
-class Mutation:
+class Mutation(BulkMutation, SiteRuleMutations):
     """Everything that can be changed."""
 
     @mutation("Asks for access to a site.", Action.REQUEST_ACCESS)
@@ -136,7 +139,7 @@ class Mutation:
         Action.CHANGE_CONTACTS,
     )
     async def create_contact(
-        self, info: Info, input: inputs.CreateContactInput
+        self, info: Info, input: contact_inputs.CreateContactInput
     ) -> payloads.CreateContactPayload | None:
         """Writes a new contact."""
         return await write(info, contacts.create, input)
@@ -146,7 +149,7 @@ class Mutation:
         Action.CHANGE_CONTACTS,
     )
     async def update_contact(
-        self, info: Info, input: inputs.UpdateContactInput
+        self, info: Info, input: contact_inputs.UpdateContactInput
     ) -> payloads.UpdateContactPayload | None:
         """Saves one contact."""
         return await write(info, contacts.update, input)
@@ -156,14 +159,14 @@ class Mutation:
         Action.CHANGE_CONTACTS,
     )
     async def update_contacts(
-        self, info: Info, input: inputs.UpdateContactsInput
+        self, info: Info, input: contact_inputs.UpdateContactsInput
     ) -> payloads.UpdateContactsPayload | None:
         """Saves the whole form of contacts, or nothing; all faults of all contacts are reported together."""
         return await write(info, contacts.update_all, input)
 
     @mutation("Deletes a contact, but not the one with the type PRIMARY.", Action.CHANGE_CONTACTS)
     async def delete_contact(
-        self, info: Info, input: inputs.DeleteContactInput
+        self, info: Info, input: contact_inputs.DeleteContactInput
     ) -> payloads.DeleteContactPayload | None:
         """Deletes a contact, but not the one with the type PRIMARY."""
         return await write(info, contacts.delete, input)

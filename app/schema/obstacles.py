@@ -8,10 +8,12 @@ import sqlalchemy as sa
 from app.db.models import AccessRequest, Contact, Membership, Site
 from app.db.nominations import Nomination
 from app.db.preferences import CalendarSubscription
+from app.db.site_rules import PrivilegeTemplate
 from app.errors import Code
 from app.language import Words, words
 from app.policy import NOT_PRIMARY
 from app.rules import CALENDAR_SUBSCRIPTIONS, AccessRequestState, ContactType, NominationState, Role
+from app.site_rules import TEMPLATE_SLOTS
 
 
 class Obstacle(NamedTuple):
@@ -22,15 +24,16 @@ class Obstacle(NamedTuple):
     when: Callable[[Any], sa.ColumnElement[bool]]
 
 
-def _obstacle(code: Code, when: Callable[[Any], sa.ColumnElement[bool]], **parameters: Any) -> Obstacle:
+def obstacle(code: Code, when: Callable[[Any], sa.ColumnElement[bool]], **parameters: Any) -> Obstacle:
+    """A state that is told by the sentence of its code."""
     return Obstacle(code, words(code.value, **parameters), when)
 
 
-DECIDED = _obstacle(
+DECIDED = obstacle(
     Code.ALREADY_DECIDED,
     lambda _: AccessRequest.state.in_([AccessRequestState.GRANTED, AccessRequestState.DENIED]),
 )
-CLOSED = _obstacle(Code.REQUEST_CLOSED, lambda _: AccessRequest.current_state != AccessRequestState.PENDING)
+CLOSED = obstacle(Code.REQUEST_CLOSED, lambda _: AccessRequest.current_state != AccessRequestState.PENDING)
 FROM_PRIMARY_CONTACT = Obstacle(
     Code.FORBIDDEN,
     words(NOT_PRIMARY.denial),
@@ -44,11 +47,11 @@ FROM_PRIMARY_CONTACT = Obstacle(
         .correlate(AccessRequest)
     ),
 )
-PRIMARY_CONTACT_RECORD = _obstacle(
+PRIMARY_CONTACT_RECORD = obstacle(
     Code.PRIMARY_CONTACT_TYPE_REQUIRED,
     lambda _: sa.literal(ContactType.PRIMARY, Contact.types.type.item_type) == sa.any_(Contact.types),
 )
-PENDING_REQUEST = _obstacle(
+PENDING_REQUEST = obstacle(
     Code.PENDING_REQUEST_EXISTS,
     lambda caller: (
         sa.exists()
@@ -61,7 +64,7 @@ PENDING_REQUEST = _obstacle(
         .correlate(Site)
     ),
 )
-PENDING_REQUEST_OF_MEMBER = _obstacle(
+PENDING_REQUEST_OF_MEMBER = obstacle(
     Code.PENDING_REQUEST_EXISTS,
     lambda _: (
         sa.select(AccessRequest.id)
@@ -75,8 +78,8 @@ PENDING_REQUEST_OF_MEMBER = _obstacle(
         .exists()
     ),
 )
-WITHOUT_END = _obstacle(Code.END_NOT_LATER, lambda _: Membership.ends_at.is_(None))
-PENDING_NOMINATION = _obstacle(
+WITHOUT_END = obstacle(Code.END_NOT_LATER, lambda _: Membership.ends_at.is_(None))
+PENDING_NOMINATION = obstacle(
     Code.NOMINATION_PENDING,
     lambda _: (
         sa.exists()
@@ -84,10 +87,10 @@ PENDING_NOMINATION = _obstacle(
         .correlate(Site)
     ),
 )
-NOMINATION_CLOSED = _obstacle(
+NOMINATION_CLOSED = obstacle(
     Code.NOMINATION_CLOSED, lambda _: Nomination.current_state != NominationState.PENDING
 )
-NO_FREE_SLOT = _obstacle(
+NO_FREE_SLOT = obstacle(
     Code.CALENDAR_SUBSCRIPTION_LIMIT,
     lambda caller: (
         sa.select(sa.func.count())
@@ -97,4 +100,15 @@ NO_FREE_SLOT = _obstacle(
         >= CALENDAR_SUBSCRIPTIONS
     ),
     limit=CALENDAR_SUBSCRIPTIONS,
+)
+NO_TEMPLATE_SLOT = obstacle(
+    Code.TEMPLATE_LIMIT,
+    lambda _: (
+        sa.select(sa.func.count())
+        .where(PrivilegeTemplate.site_id == Site.id)
+        .correlate(Site)
+        .scalar_subquery()
+        >= TEMPLATE_SLOTS
+    ),
+    limit=TEMPLATE_SLOTS,
 )

@@ -5,11 +5,14 @@ from typing import Any
 import strawberry
 
 from app.db import models as m
+from app.db import site_rules as r
 from app.db import webhooks as w
 from app.query.declare import Relation, Value, reads
 from app.query.ids import write_id
 from app.schema.contacts import Contact
 from app.schema.enums import Code
+from app.schema.namings import Naming
+from app.schema.privilege_templates import PrivilegeTemplate
 from app.schema.types import AccessRequest, Membership, Site
 from app.schema.users import User
 from app.schema.webhooks import Webhook
@@ -33,7 +36,9 @@ def one(model: Any, local: str, description: str) -> Any:
     return reads(Relation(model, on="id", local=local), description)
 
 
-@strawberry.interface(description="Why a mutation was refused. When there is one, nothing was changed.")
+@strawberry.interface(
+    description="Why a mutation, or an item of a bulk, was refused. When there is one, nothing was changed by it."
+)
 class UserError:
     """A refusal."""
 
@@ -84,6 +89,10 @@ class StaleVersionError(UserError):
     membership: Membership | None = one(m.Membership, "membership_id", "The membership as it is now.")
     contact: Contact | None = one(m.Contact, "contact_id", "The contact as it is now.")
     webhook: Webhook | None = one(w.Webhook, "webhook_id", "The webhook as it is now.")
+    site: Site | None = one(m.Site, "site_id", "The site with its rules as they are now.")
+    privilege_template: PrivilegeTemplate | None = one(
+        r.PrivilegeTemplate, "privilege_template_id", "The template as it is now."
+    )
     user: User | None = one(m.User, "user_id", "The caller, with their eNotifications as they are now.")
 
 
@@ -103,6 +112,7 @@ _TYPE_OF: dict[Code, type] = {
     Code.SECONDARY_CONTACT_LIMIT: LimitReachedError,
     Code.CALENDAR_SUBSCRIPTION_LIMIT: LimitReachedError,
     Code.WEBHOOK_LIMIT: LimitReachedError,
+    Code.TEMPLATE_LIMIT: LimitReachedError,
     **dict.fromkeys(
         (
             Code.ALREADY_MEMBER,
@@ -118,6 +128,12 @@ _TYPE_OF: dict[Code, type] = {
             Code.CONFLICT,
             Code.IDEMPOTENCY_KEY_REUSED,
             Code.WEBHOOK_INACTIVE,
+            Code.NO_SECOND_PERSON,
+            Code.NAMING_PENDING,
+            Code.NAMING_CLOSED,
+            Code.PROPOSER_NOT_ALLOWED,
+            Code.ALREADY_BLOCKED,
+            Code.TEMPLATE_NAME_TAKEN,
         ),
         ConflictError,
     ),
@@ -141,6 +157,16 @@ MEMBERSHIP = "The membership as it is now."
 SITE = "The site as it is now; null when the caller does not belong to it."
 
 
+def waiting() -> Any:
+    """The naming of a secondary contact, where it waits instead of being done."""
+    return one(
+        r.Naming,
+        "pending_naming_id",
+        "The naming of a secondary contact, where the rules of the site let it wait for a second person; then nothing "
+        "has taken effect yet.",
+    )
+
+
 @strawberry.type(description="Answer of requestAccess.")
 class RequestAccessPayload(Payload):
     """A new request."""
@@ -161,8 +187,9 @@ class GrantAccessRequestPayload(Payload):
 
     access_request: AccessRequest | None = one(m.AccessRequest, "access_request_id", ACCESS_REQUEST)
     membership: Membership | None = one(
-        m.Membership, "membership_id", "The membership that was made or raised."
+        m.Membership, "membership_id", "The membership that was made or raised; null while the naming waits."
     )
+    pending_naming: Naming | None = waiting()
     site: Site | None = one(m.Site, "site_id", SITE)
 
 
@@ -178,7 +205,10 @@ class DenyAccessRequestPayload(Payload):
 class AddUserPayload(Payload):
     """An added user."""
 
-    membership: Membership | None = one(m.Membership, "membership_id", "The new membership.")
+    membership: Membership | None = one(
+        m.Membership, "membership_id", "The new membership; null while the naming waits."
+    )
+    pending_naming: Naming | None = waiting()
     access_request: AccessRequest | None = one(
         m.AccessRequest,
         "access_request_id",
@@ -192,6 +222,7 @@ class UpdateMembershipPayload(Payload):
     """A changed membership."""
 
     membership: Membership | None = one(m.Membership, "membership_id", MEMBERSHIP)
+    pending_naming: Naming | None = waiting()
     site: Site | None = one(m.Site, "site_id", SITE)
 
 

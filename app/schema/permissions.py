@@ -19,6 +19,7 @@ from app.schema.obstacles import (
     DECIDED,
     FROM_PRIMARY_CONTACT,
     NO_FREE_SLOT,
+    NO_TEMPLATE_SLOT,
     NOMINATION_CLOSED,
     PENDING_NOMINATION,
     PENDING_REQUEST,
@@ -52,7 +53,8 @@ def may(action: Action, *obstacles: Obstacle) -> Chosen:
     return Chosen(cases, _refused(Code.FORBIDDEN, who_may(action)))
 
 
-def _permission(action: Action, description: str, *obstacles: Obstacle) -> Any:
+def permission(action: Action, description: str, *obstacles: Obstacle) -> Any:
+    """The field of a type that says whether the caller may."""
     return reads(may(action, *obstacles), description, action)
 
 
@@ -81,44 +83,64 @@ class Permission:
 class SitePermissions:
     """What the caller may do at a site."""
 
-    see_users: Permission = _permission(
+    see_users: Permission = permission(
         Action.SEE_USERS, "See all users with their privileges, and all access requests."
     )
-    add_user: Permission = _permission(Action.ADD_USER, "Add a user, by addUser.")
-    see_contact_details: Permission = _permission(
+    add_user: Permission = permission(Action.ADD_USER, "Add users, by addUser or addUsers.")
+    manage_access: Permission = permission(
+        Action.MANAGE_ACCESS,
+        "Treat many memberships or access requests in one act, by updateMemberships, grantAccessRequests and so on.",
+    )
+    update_site_rules: Permission = permission(
+        Action.UPDATE_SITE_RULES, "Change the rules of the site, by updateSiteRules."
+    )
+    block_requesters: Permission = permission(
+        Action.MANAGE_BLOCKED_REQUESTERS,
+        "Block requesters and let them in again, by blockRequester and unblockRequester.",
+    )
+    create_privilege_template: Permission = permission(
+        Action.MANAGE_PRIVILEGE_TEMPLATES,
+        "Create a privilege template, by createPrivilegeTemplate.",
+        NO_TEMPLATE_SLOT,
+    )
+    see_contact_details: Permission = permission(
         Action.SEE_CONTACT_DETAILS, "See telephone and postal address of the contacts."
     )
-    change_contacts: Permission = _permission(
+    change_contacts: Permission = permission(
         Action.CHANGE_CONTACTS, "Write, save and delete contacts, by createContact, updateContacts and so on."
     )
-    confirm_contact_review: Permission = _permission(
+    confirm_contact_review: Permission = permission(
         Action.CHANGE_CONTACTS, "Confirm the monthly review of the contacts, by confirmContactReview."
     )
-    subscribe_to_calendar: Permission = _permission(
+    subscribe_to_calendar: Permission = permission(
         Action.SUBSCRIBE_TO_CALENDAR,
         "Have the reminder of the review in a calendar, by createCalendarSubscription.",
         NO_FREE_SLOT,
     )
-    request_higher_level: Permission = _permission(
+    request_higher_level: Permission = permission(
         Action.REQUEST_HIGHER_LEVEL, "Ask for a higher level, by requestHigherLevel.", PENDING_REQUEST
     )
-    nominate_primary_contact: Permission = _permission(
+    nominate_primary_contact: Permission = permission(
         Action.NOMINATE_PRIMARY_CONTACT,
         "Nominate a new primary contact, by nominatePrimaryContact.",
         PENDING_NOMINATION,
     )
-    leave_site: Permission = _permission(Action.LEAVE_SITE, "Leave the site, by leaveSite.")
+    leave_site: Permission = permission(Action.LEAVE_SITE, "Leave the site, by leaveSite.")
 
 
 @strawberry.type(description="What the caller may do with a membership, and if not, why.")
 class MembershipPermissions:
     """What the caller may do with a membership."""
 
-    update: Permission = _permission(
-        Action.UPDATE_MEMBERSHIP, "Change role, levels and end, by updateMembership."
+    update: Permission = permission(
+        Action.UPDATE_MEMBERSHIP,
+        "Change role, levels and end, by updateMembership or updateMemberships.",
     )
-    remove: Permission = _permission(Action.REMOVE_MEMBERSHIP, "Take the access away, by removeMembership.")
-    request_extension: Permission = _permission(
+    remove: Permission = permission(
+        Action.REMOVE_MEMBERSHIP,
+        "Take the access away, by removeMembership or removeMemberships.",
+    )
+    request_extension: Permission = permission(
         Action.REQUEST_EXTENSION,
         "Ask for a later end, by requestExtension.",
         WITHOUT_END,
@@ -130,17 +152,17 @@ class MembershipPermissions:
 class AccessRequestPermissions:
     """What the caller may do with a request."""
 
-    grant: Permission = _permission(
+    grant: Permission = permission(
         Action.DECIDE_ACCESS_REQUEST,
-        "Grant it, by grantAccessRequest.",
+        "Grant it, by grantAccessRequest or grantAccessRequests.",
         DECIDED,
         CLOSED,
         FROM_PRIMARY_CONTACT,
     )
-    deny: Permission = _permission(
-        Action.DECIDE_ACCESS_REQUEST, "Deny it, by denyAccessRequest.", DECIDED, CLOSED
+    deny: Permission = permission(
+        Action.DECIDE_ACCESS_REQUEST, "Deny it, by denyAccessRequest or denyAccessRequests.", DECIDED, CLOSED
     )
-    withdraw: Permission = _permission(
+    withdraw: Permission = permission(
         Action.WITHDRAW_ACCESS_REQUEST, "Take it back, by withdrawAccessRequest.", DECIDED, CLOSED
     )
 
@@ -149,13 +171,13 @@ class AccessRequestPermissions:
 class NominationPermissions:
     """What the caller may do with a nomination."""
 
-    accept: Permission = _permission(
+    accept: Permission = permission(
         Action.ANSWER_NOMINATION, "Accept it, by acceptNomination.", NOMINATION_CLOSED
     )
-    decline: Permission = _permission(
+    decline: Permission = permission(
         Action.ANSWER_NOMINATION, "Decline it, by declineNomination.", NOMINATION_CLOSED
     )
-    cancel: Permission = _permission(
+    cancel: Permission = permission(
         Action.NOMINATE_PRIMARY_CONTACT, "Take it back, by cancelNomination.", NOMINATION_CLOSED
     )
 
@@ -164,7 +186,7 @@ class NominationPermissions:
 class ContactPermissions:
     """What the caller may do with a contact."""
 
-    update: Permission = _permission(Action.CHANGE_CONTACTS, "Save it, by updateContact or updateContacts.")
-    delete: Permission = _permission(
+    update: Permission = permission(Action.CHANGE_CONTACTS, "Save it, by updateContact or updateContacts.")
+    delete: Permission = permission(
         Action.CHANGE_CONTACTS, "Delete it, by deleteContact.", PRIMARY_CONTACT_RECORD
     )

@@ -9,6 +9,7 @@ from app.db import models as m
 from app.db import nominations as n
 from app.db import preferences as p
 from app.db.outbox import Message
+from app.db.site_rules import BlockedRequester, Naming, PrivilegeTemplate
 from app.db.webhooks import Webhook, WebhookDelivery
 from app.policy import Action, allowed
 from app.query.declare import Find, OfCaller, Relation, Value, reads
@@ -37,6 +38,9 @@ NODES = Find(
         "history_event": ("HistoryEvent", m.HistoryEvent),
         "webhook": ("Webhook", Webhook),
         "webhook_delivery": ("WebhookDelivery", WebhookDelivery),
+        "blocked_requester": ("BlockedRequester", BlockedRequester),
+        "privilege_template": ("PrivilegeTemplate", PrivilegeTemplate),
+        "naming": ("Naming", Naming),
         "message": ("Message", Message),
     }
 )

@@ -27,10 +27,13 @@ from app.schema.contacts import Contact
 from app.schema.history import HistoryEvent
 from app.schema.messages import Message
 from app.schema.mutation import Mutation
+from app.schema.namings import Naming
 from app.schema.nominations import Nomination
 from app.schema.payloads import ERROR_TYPES
+from app.schema.privilege_templates import PrivilegeTemplate
 from app.schema.query import PUBLIC, Query
 from app.schema.recommended import RECOMMENDATION_TYPES
+from app.schema.site_rules import BlockedRequester
 from app.schema.subscription import Subscription
 from app.schema.types import AccessRequest, Membership
 from app.schema.users import User
@@ -68,6 +71,9 @@ def build_schema() -> GraphQLSchema:
         HistoryEvent,
         Webhook,
         WebhookDelivery,
+        BlockedRequester,
+        PrivilegeTemplate,
+        Naming,
         *ERROR_TYPES,
         *RECOMMENDATION_TYPES,
     ]

@@ -148,6 +148,12 @@ class SiteSnapshot:
     pending_request_days: int | None = _kept(
         Site, "pending_request_days", "Days after which a request expires; null when none does."
     )
+    grant_at_most_what_you_hold: bool | None = _kept(
+        Site, "grant_at_most_held", "Whether deciders gave at most what they held."
+    )
+    second_person_confirms: bool | None = _kept(
+        Site, "second_person_confirms", "Whether a second person confirmed the naming of a secondary contact."
+    )
     contacts_reviewed_at: datetime | None = _kept(
         Site, "contacts_reviewed_at", "When the review of the contacts was last confirmed."
     )

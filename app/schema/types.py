@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
-import sqlalchemy as sa
 import strawberry
 
 from app.db import deciders as d
@@ -32,19 +31,23 @@ from app.schema.arguments import (
     WithType,
 )
 from app.schema.assignable import HAS_SEAT, SEATS_LEFT, AssignableLevels, assignable_levels, assignable_roles
-from app.schema.contacts import Contact
+from app.schema.contacts import Contact, ContactReview
 from app.schema.enums import AccessRequestKind, AccessRequestState, DenialReason, Role
 from app.schema.history import ANYWHERE, IN_A_SITE, HistoryEvent, history_of
 from app.schema.lists import VERSION, Connection, Node, opaque_id
 from app.schema.messages import MESSAGES, Message
+from app.schema.namings import WAITING, Naming
 from app.schema.permissions import (
     AccessRequestPermissions,
     MembershipPermissions,
     SitePermissions,
 )
+from app.schema.privilege_templates import TEMPLATES, PrivilegeTemplate
 from app.schema.privileges import EffectivePrivilegeSet, PrivilegeSet, RequestedPrivileges
 from app.schema.recommendations import RECOMMENDATIONS, Recommendation
+from app.schema.site_rules import BLOCKED, BlockedRequester, SiteRules
 from app.schema.users import User
+from app.site_rules import TEMPLATE_SLOTS
 from app.webhook_rules import WEBHOOK_SLOTS
 
 if TYPE_CHECKING:
@@ -202,26 +205,6 @@ class AccessRequest(Node):
 
 
 @strawberry.type(
-    description="The monthly review of a site's contacts. It is due one month after the last one, or after the site "
-    "was created."
-)
-class ContactReview:
-    """The monthly review."""
-
-    last_done_at: datetime | None = reads(
-        Column(m.Site.contacts_reviewed_at), "When it was last confirmed; null when it never was."
-    )
-    last_done_by: User | None = reads(
-        Relation(m.User, on="id", local="contacts_reviewed_by_id"),
-        "Who confirmed it; null when nobody did, or when the caller may not see the person.",
-    )
-    next_due_at: datetime = reads(Column(m.Site.contacts_review_due_at), "When it has to be done next.")
-    overdue: bool = reads(
-        Column(m.Site.contacts_review_due_at <= sa.func.now()), "Whether it should have been done by now."
-    )
-
-
-@strawberry.type(
     description="A member who decides about access: the primary contact, or a secondary contact with manage access "
     "UPDATE. Every member is told their names, to know whom to ask. " + allowed(Action.SEE_DECIDERS)
 )
@@ -372,6 +355,23 @@ class Site(Node):
         last: Last = None,
         before: Before = None,
     ) -> Connection[HistoryEvent]: ...
+
+    rules: SiteRules = reads(
+        Group(), "What the site asks of its deciders beyond what is asked of all.", Action.SEE_SITE
+    )
+    privilege_templates: list[PrivilegeTemplate] = reads(
+        TEMPLATES, f"The privilege templates of the site by name; at most {TEMPLATE_SLOTS}.", Action.SEE_USERS
+    )
+
+    @reads(WAITING, "The namings of secondary contacts that wait for a second person.", Action.SEE_USERS)
+    def pending_namings(
+        self, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Naming]: ...
+
+    @reads(BLOCKED, "The people whose requests do not reach the site.", Action.MANAGE_BLOCKED_REQUESTERS)
+    def blocked_requesters(
+        self, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[BlockedRequester]: ...
 
     webhooks: list[Annotated["Webhook", strawberry.lazy("app.schema.webhooks")]] = reads(
         Relation(

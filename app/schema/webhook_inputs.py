@@ -4,7 +4,8 @@ from typing import Annotated
 
 import strawberry
 
-from app.schema.enums import Event, OrderDirection, WebhookDeliveryOrderField, WebhookDeliveryState
+from app.schema.delivery_enums import WebhookDeliveryOrderField, WebhookDeliveryState
+from app.schema.enums import Event, OrderDirection
 from app.schema.inputs import MutationInput, described, version_read
 
 

@@ -11,7 +11,8 @@ from app.policy import Action, allowed
 from app.query.declare import Column, Paged, Relation, reads
 from app.schema import filters
 from app.schema.arguments import After, Before, First, Last
-from app.schema.enums import Event, WebhookDeliveryState, WebhookDisabledReason, WebhookFailure
+from app.schema.delivery_enums import WebhookDeliveryState, WebhookDisabledReason, WebhookFailure
+from app.schema.enums import Event
 from app.schema.lists import ID, VERSION, Connection, Node, opaque_id
 from app.schema.users import User
 from app.schema.webhook_inputs import DeliveriesBy, WhichDeliveries

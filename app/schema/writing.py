@@ -34,10 +34,22 @@ async def write(info: Info, act: Act, input: Any) -> Any:
             values: dict[str, Any] = {"errors": []} | await once(tx, info.field_name, act, input)
             if input.validate_only:
                 await tx.check_all()
-                return await answer.complete(values, tx)
+                return await answer.complete(_told(values, context), tx)
     except UserError as error:
-        values = {"errors": [_described(fault, context) for fault in error.faults]}
-    return await answer.complete(values)
+        values = {**error.values, "errors": list(error.faults)}
+    return await answer.complete(_told(values, context))
+
+
+def _told(value: Any, context: Context) -> Any:
+    """What a resolver gave, with every fault in it described for the caller."""
+    match value:
+        case Fault():
+            return _described(value, context)
+        case list():
+            return [_told(item, context) for item in value]
+        case dict():
+            return {name: _told(item, context) for name, item in value.items()}
+    return value
 
 
 def _described(fault: Fault, context: Context) -> dict[Any, Any]:

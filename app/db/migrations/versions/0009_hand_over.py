@@ -1,12 +1,12 @@
-"""Nominations of a new primary contact, and requests of members for a later end or a higher level.
+"""Nominations of a new primary contact, ends of what namings give, and requests of members for more.
 
 PostgreSQL never takes a value out of an enum, so the new events stay when this is taken back.
 """
 
 from alembic import op
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 
 UP = """
 ALTER TYPE event ADD VALUE IF NOT EXISTS 'PRIMARY_CONTACT_NOMINATED';
@@ -34,6 +34,8 @@ ALTER TABLE access_request
     ADD CONSTRAINT ck_access_request_requested_role_is_higher CHECK (
         requested_role IS NULL OR (kind = 'HIGHER_LEVEL' AND requested_role = 'SECONDARY_CONTACT')
     );
+
+ALTER TABLE naming ADD COLUMN ends_at timestamptz;
 
 CREATE TYPE nomination_state AS ENUM ('PENDING', 'ACCEPTED', 'DECLINED', 'CANCELLED', 'EXPIRED');
 
@@ -84,6 +86,8 @@ DROP TABLE nomination;
 DROP FUNCTION refuse_change_of_closed_nomination;
 
 DROP TYPE nomination_state;
+
+ALTER TABLE naming DROP COLUMN ends_at;
 
 ALTER TABLE access_request DROP COLUMN kind, DROP COLUMN requested_role, DROP COLUMN requested_ends_at;
 
