@@ -45,8 +45,6 @@ CALLERS = (
     "nominator",
     "nominee",
 )
-SEEN_BY = {"requester": {"AccessRequest"}}
-"""What they see, where that is not some of everything."""
 LANGUAGES = (None, "fr", "en")
 WHY = "{ allowed code reason }"
 ACTIONS: dict[str, dict[str, tuple[str, str, dict[str, Any]]]] = {
@@ -105,12 +103,13 @@ ACTIONS: dict[str, dict[str, tuple[str, str, dict[str, Any]]]] = {
     },
 }
 """What is asked about each kind of thing, with the mutation that does it."""
-OTHERS = ("requester", "user", "contact_updates=UPDATE", "contact_updates=VIEW")
+OTHERS = ("requester", "user", "contact_updates=UPDATE", "contact_updates=VIEW", "member for a time", "nominee")
 HIDDEN: dict[str, tuple[str, ...]] = {
     "Site": ("requester",),
     "Membership": ("requester",),
     "Contact": ("requester",),
     "AccessRequest": (),
+    "Nomination": ("requester",),
     "Naming": OTHERS,
     "PrivilegeTemplate": OTHERS,
 }
@@ -268,10 +267,8 @@ def fresh(input: dict[str, Any], index: int, things: list[tuple[str, str]]) -> d
     """An input in which the person is somebody nobody knows, and the member the first of the things."""
     ibm_id = f"new-{UUID(int=index).hex}@example.com"
     member = next(id for kind, id in things if kind == "Membership")
-    values = {"email": ibm_id, "ibmId": ibm_id, "membershipId": member}
-    asked = ("ibmId", "email") if "ibmId" in input else ()
-    nominated = ("membershipId",) if "membershipId" in input and "siteId" in input else ()
-    return input | {name: values[name] for name in (*asked, *nominated)}
+    values = {"ibmId": ibm_id, "email": ibm_id, "membershipId": member}
+    return input | {name: value for name, value in values.items() if name in input}
 
 
 def answer(payload: dict[str, Any]) -> dict[str, Any]:
