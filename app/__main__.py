@@ -14,15 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import demo, development, doctor, history_commands
 from app.config import Misconfigured, Settings
-from app.db.migrate import migrate as apply_migrations
 from app.db.migrate import newest_revision
 from app.history_commands import Format
 from app.http_protocol import HttpProtocol
 from app.messages.commands import messages
-from app.operating import settings_with_database, with_engine
+from app.operating import migrated, settings_with_database, with_engine
 from app.schema.schema import build_schema, sdl
 from app.server import verifier_of
 from app.site_import import ImportRefused, ImportResult, import_document, import_sites
+from app.site_transfer import TransferRefused, transfer_primary
 from app.webhooks.commands import webhooks
 
 cli = typer.Typer(
@@ -33,7 +33,9 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-sites = typer.Typer(help="Create sites, or read them from a file.", no_args_is_help=True)
+sites = typer.Typer(
+    help="Create sites, read them from a file, or move a primary contact.", no_args_is_help=True
+)
 cli.add_typer(sites, name="site")
 histories = typer.Typer(
     help="Prove that the history is what was written, or export it.", no_args_is_help=True
@@ -55,13 +57,6 @@ def main() -> None:
             name = ".".join(map(str, fault["loc"])).upper()
             typer.echo(f"Setting {name}: {fault['msg']}" if name else fault["msg"], err=True)
         sys.exit(2)
-
-
-def migrated(settings: Settings) -> None:
-    """Bring the database to the newest revision, with its owner's rights."""
-    owner = settings.migration_database_url or settings.database_url
-    assert owner is not None
-    apply_migrations(owner.get_secret_value())
 
 
 @cli.command()
@@ -206,6 +201,25 @@ def create(
                 settings, lambda engine: import_document(engine, {"sites": [made]}, "command line")
             )
         )
+
+
+@sites.command(name="transfer-primary")
+def move_primary(
+    number: Annotated[str, typer.Argument(help="The number of the site.")],
+    ibm_id: Annotated[str, typer.Argument(help="IBMid of the member who becomes the primary contact.")],
+    reason: Annotated[str, typer.Option(help="Why, for the history of the site.")],
+) -> None:
+    """Make a member the primary contact without a nomination, for a documented reason.
+
+    The former one becomes a secondary contact, or a user when all four seats are taken.
+    """
+    with settings_with_database() as settings:
+        try:
+            with_engine(settings, lambda engine: transfer_primary(engine, number, ibm_id, reason))
+        except TransferRefused as refused:
+            typer.echo(f"{refused} Nothing was written.", err=True)
+            raise typer.Exit(1) from refused
+    typer.echo(f"{ibm_id} is the primary contact of site {number}.")
 
 
 @histories.command()

@@ -15,7 +15,8 @@ from sqlalchemy.orm import aliased
 
 from app import history, rules
 from app.actor import Actor, Identity, Standing
-from app.db.models import AccessRequest, Contact, Membership, Site
+from app.db.models import AccessRequest, Base, Contact, Membership, Site
+from app.db.nominations import Nomination
 from app.db.pool import Pool
 from app.db.preferences import CalendarSubscription
 from app.db.site_rules import BlockedRequester, Naming, PrivilegeTemplate
@@ -37,7 +38,7 @@ OWN = aliased(Membership)
 """The caller's own membership."""
 Row = TypeVar(
     "Row", Site, Membership, Contact, AccessRequest, CalendarSubscription, Webhook, WebhookDelivery,
-    BlockedRequester, PrivilegeTemplate, Naming,
+    BlockedRequester, PrivilegeTemplate, Naming, Nomination,
 )  # fmt: skip
 
 
@@ -163,6 +164,14 @@ class Interpreted:
         return (await Reader(connection, context).complete(self.selected.shape, [values]))[0]
 
 
+def key_in(id: str, model: type[Base], *path: str | int) -> UUID:
+    """The key in an id that a person's program gives. Raises WRONG_ID_KIND for the id of something else."""
+    parsed = parse_id(id)
+    if not parsed or parsed[0] != rules.snake(model.__name__):
+        raise refuse(Code.WRONG_ID_KIND, *path, expected=model.__name__)
+    return parsed[1]
+
+
 @dataclass
 class Transaction:
     """The writes of one mutation. All writes to a site take turns, by the lock on its row."""
@@ -180,11 +189,7 @@ class Transaction:
 
         Raises WRONG_ID_KIND, NOT_FOUND for what the caller may not see, and FORBIDDEN with the rule in words.
         """
-        kind = rules.snake(model.__name__)
-        parsed = parse_id(id)
-        if not parsed or parsed[0] != kind:
-            raise refuse(Code.WRONG_ID_KIND, *path, expected=model.__name__)
-        key = parsed[1]
+        key = key_in(id, model, *path)
         if self.only_site_id is None:
             await self._lock(sa.select(model.site_id).where(model.id == key).scalar_subquery())
         row = await self._with_standing(model, key)

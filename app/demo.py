@@ -1,8 +1,8 @@
 """Believable data for trying the service: customers, people from every standpoint, and what went on among them.
 
 The data stand in ``demo.json``: ``sites`` in the shape of an import, ``staff`` from which the many users of one
-site are made, ``requests`` with how they ended, ``reviews`` of contacts, ``privilegeTemplates`` and people's
-``eNotifications``. Sites go through the import, and so through all its checks.
+site are made, ``requests`` with how they ended, ``reviews`` of contacts, ``privilegeTemplates``, ``nominations`` and
+people's ``eNotifications``. Sites go through the import, and so through all its checks.
 """
 
 import json
@@ -21,25 +21,28 @@ from uuid_utils.compat import uuid7
 from app.actor import Actor
 from app.db.locks import creating_sites
 from app.db.models import AccessRequest, HistoryEvent, Membership, Site, User
+from app.db.nominations import Nomination
 from app.db.preferences import ENotificationPreference
 from app.db.site_rules import PrivilegeTemplate
 from app.errors import Fault, UserError
 from app.history import record, values_of
 from app.identity import person_with, rename
 from app.rules import (
+    NOMINATION_DAYS,
     PRIVILEGES,
     AccessRequestState,
     DenialReason,
     Event,
     Language,
     Level,
+    NominationState,
     Role,
     Topic,
     check_levels,
     no_levels,
 )
 from app.site_import import import_into
-from app.texts import check_optional_justification
+from app.texts import check_justification, check_optional_justification
 
 DATA = Path(__file__).with_name("demo.json")
 BEGINNING = timedelta(days=420)
@@ -186,6 +189,7 @@ class _Story:
             (told["closed"]["daysAgo"], self._close, told) for told in data["requests"] if "closed" in told
         ]
         steps += [(told["daysAgo"], self._review, told) for told in data["reviews"]]
+        steps += [(told["daysAgo"], self._nominate, told) for told in data["nominations"]]
         steps += [(told["daysAgo"], self._make_template, told) for told in data["privilegeTemplates"]]
         steps += [(told["daysAgo"], self._set_e_notifications, told) for told in data["eNotifications"]]
         for days, step, told in sorted(steps, key=lambda step: (-step[0], step[1] == self._ask)):
@@ -262,6 +266,27 @@ class _Story:
         before = values_of(site)
         site.contacts_reviewed_at, site.contacts_reviewed_by_id = self.moment, who.id
         self._record(who, Event.CONTACTS_REVIEWED, site, site, before=before)
+
+    async def _nominate(self, told: dict[str, Any]) -> None:
+        site = self.sites[told["siteNumber"]]
+        who, nominee = await self._user(told["by"]), await self._user(told["ibmId"])
+        _refuse(check_justification(told["justification"], "justification"))
+        membership = sa.select(Membership.id).where(
+            Membership.site_id == site.id, Membership.user_id == nominee.id
+        )
+        nomination = Nomination(
+            id=uuid7(),
+            site_id=site.id,
+            user_id=nominee.id,
+            membership_id=(await self.session.scalars(membership)).one(),
+            nominated_by_id=who.id,
+            state=NominationState.PENDING,
+            justification=told["justification"],
+            expires_at=self.moment + timedelta(days=NOMINATION_DAYS),
+        )
+        self.session.add(nomination)
+        why = nomination.justification
+        self._record(who, Event.PRIMARY_CONTACT_NOMINATED, nomination, nominee, justification=why)
 
     async def _make_template(self, told: dict[str, Any]) -> None:
         site, who = self.sites[told["siteNumber"]], await self._user(told["by"])

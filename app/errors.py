@@ -49,6 +49,14 @@ class Code(Enum):
     ALREADY_MEMBER = message("This person has access to the site.")
     PENDING_REQUEST_EXISTS = message("There is a pending request of yours for this site.")
     ALREADY_DECIDED = message("Somebody else has decided this request.")
+    END_IN_PAST = message("The end must lie in the future.")
+    END_TOO_FAR = message("The end lies at most {limit} years ahead; without an end, access lasts.")
+    END_NOT_LATER = message("Access lasts at least until then already.")
+    MEMBERSHIP_ENDED = message("This access has ended; it needs a new end first.")
+    NOT_HIGHER = message("This is no more than what you hold already.")
+    ALREADY_PRIMARY_CONTACT = message("This is the primary contact already.")
+    NOMINATION_PENDING = message("Somebody is nominated already. Cancel that nomination first.")
+    NOMINATION_CLOSED = message("This nomination was answered or cancelled, or has expired.")
     REQUEST_CLOSED = message("This request was withdrawn or has expired; it can be asked for again.")
     CONTACT_TYPE_REQUIRED = message(
         "{name} would be left without a type. Give them another one in the same form."

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.config import Settings
 from app.db.embedded import embedded_postgresql
 from app.db.engine import create_engine
+from app.db.migrate import migrate as apply_migrations
 
 T = TypeVar("T")
 
@@ -39,3 +40,10 @@ def with_engine(settings: Settings, work: Callable[[AsyncEngine], Awaitable[T]])
             await engine.dispose()
 
     return asyncio.run(run())
+
+
+def migrated(settings: Settings) -> None:
+    """Bring the database to the newest revision, with its owner's rights."""
+    owner = settings.migration_database_url or settings.database_url
+    assert owner is not None
+    apply_migrations(owner.get_secret_value())

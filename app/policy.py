@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from app.actor import Actor, Standing
 from app.db.deciders import Decider
 from app.db.models import AccessRequest, Base, Contact, HistoryEvent, Membership, Site, User
+from app.db.nominations import Nomination
 from app.db.outbox import Message
 from app.db.preferences import CalendarSubscription
 from app.db.site_rules import BlockedRequester, Naming, PrivilegeTemplate
@@ -44,8 +45,11 @@ class Action(Enum):
     REQUEST_ACCESS = auto()
     WITHDRAW_ACCESS_REQUEST = auto()
     REQUEST_HIGHER_LEVEL = auto()
+    REQUEST_EXTENSION = auto()
     LEAVE_SITE = auto()
     NOMINATE_PRIMARY_CONTACT = auto()
+    SEE_NOMINATION = auto()
+    ANSWER_NOMINATION = auto()
     MANAGE_API_TOKENS = auto()
     SEE_E_NOTIFICATIONS = auto()
     UPDATE_E_NOTIFICATIONS = auto()
@@ -168,8 +172,12 @@ RULES: dict[Action, tuple[Line, ...]] = {
     Action.REQUEST_ACCESS: ((STRANGER,),),
     Action.WITHDRAW_ACCESS_REQUEST: ((OWN,),),
     Action.REQUEST_HIGHER_LEVEL: ((SECONDARY,), (USER,)),
+    # Also when the access has ended: it is then that one needs it most.
+    Action.REQUEST_EXTENSION: ((OWN, NOT_PRIMARY),),
     Action.LEAVE_SITE: ((SECONDARY,), (USER,)),
     Action.NOMINATE_PRIMARY_CONTACT: ((PRIMARY,),),
+    Action.SEE_NOMINATION: ((PRIMARY,), (ACCESS_VIEWER,), (OWN,)),
+    Action.ANSWER_NOMINATION: ((OWN, ACTIVE),),
     Action.MANAGE_API_TOKENS: ((PRIMARY,), (ACCESS_MANAGER,)),
     Action.SEE_E_NOTIFICATIONS: ((OWN,),),
     Action.UPDATE_E_NOTIFICATIONS: ((OWN,),),
@@ -194,6 +202,7 @@ SEEING: dict[type[Base], Action] = {
     Membership: Action.SEE_MEMBERSHIP,
     AccessRequest: Action.SEE_ACCESS_REQUEST,
     CalendarSubscription: Action.SEE_CALENDAR_SUBSCRIPTION,
+    Nomination: Action.SEE_NOMINATION,
     HistoryEvent: Action.SEE_HISTORY,
     Webhook: Action.MANAGE_WEBHOOKS,
     WebhookDelivery: Action.MANAGE_WEBHOOKS,
@@ -210,6 +219,7 @@ HEARING: dict[str, Action] = {
     "contact": Action.SEE_CONTACTS,
     "membership": Action.SEE_MEMBERSHIP,
     "access_request": Action.SEE_ACCESS_REQUEST,
+    "nomination": Action.SEE_NOMINATION,
 }
 """By the subject of an event, the action that hearing of it is; whatever else happens takes `SEE_HISTORY`."""
 
@@ -286,14 +296,16 @@ def seen(actor: Caller, table: Any) -> sa.ColumnElement[bool]:
 def _seen_users(actor: Caller) -> sa.ColumnElement[bool]:
     """Oneself, and the people who appear in what one may see of a site.
 
-    These are its users, requesters, deciders, and those who were written to about it.
+    These are its users, requesters, deciders, those in nominations, and those who were written to about it.
     """
     appearances = (
-        sa.select(column).where(visible(actor, Action.SEE_USERS, table)).correlate(None)
-        for column, table in (
-            (Membership.user_id, Membership),
-            (AccessRequest.requester_id, AccessRequest),
-            (AccessRequest.decided_by_id, AccessRequest),
+        sa.select(column).where(visible(actor, action, column.class_)).correlate(None)
+        for column, action in (
+            (Membership.user_id, Action.SEE_USERS),
+            (AccessRequest.requester_id, Action.SEE_USERS),
+            (AccessRequest.decided_by_id, Action.SEE_USERS),
+            (Nomination.user_id, Action.SEE_NOMINATION),
+            (Nomination.nominated_by_id, Action.SEE_NOMINATION),
         )
     )
     # Messages are many: they are looked for by person, when a person appears nowhere else.

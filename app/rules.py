@@ -20,6 +20,10 @@ JUSTIFICATION_LENGTH = 2000
 IDEMPOTENCY_KEY_LENGTH = 100
 BATCH_LIMIT = 100
 """How many things one input may name."""
+NOMINATION_DAYS = 14
+"""How long a nominee has to answer."""
+ACCESS_YEARS = 10
+"""How far ahead access can end."""
 CALENDAR_SUBSCRIPTIONS = 20
 """How many calendar subscriptions a person may have at once."""
 DAYS_BEFORE_ACCESS_ENDS = 30
@@ -97,6 +101,24 @@ class AccessRequestState(Enum):
     EXPIRED = "EXPIRED"
 
 
+class AccessRequestKind(Enum):
+    """What an access request asks for."""
+
+    ACCESS = "ACCESS"
+    EXTENSION = "EXTENSION"
+    HIGHER_LEVEL = "HIGHER_LEVEL"
+
+
+class NominationState(Enum):
+    """Where a nomination stands."""
+
+    PENDING = "PENDING"
+    ACCEPTED = "ACCEPTED"
+    DECLINED = "DECLINED"
+    CANCELLED = "CANCELLED"
+    EXPIRED = "EXPIRED"
+
+
 class DenialReason(Enum):
     """Why access was denied."""
 
@@ -160,6 +182,12 @@ class Event(Enum):
     NAMING_CONFIRMED = "NAMING_CONFIRMED"
     NAMING_REJECTED = "NAMING_REJECTED"
     NAMING_CANCELLED = "NAMING_CANCELLED"
+    PRIMARY_CONTACT_NOMINATED = "PRIMARY_CONTACT_NOMINATED"
+    NOMINATION_ACCEPTED = "NOMINATION_ACCEPTED"
+    NOMINATION_DECLINED = "NOMINATION_DECLINED"
+    NOMINATION_CANCELLED = "NOMINATION_CANCELLED"
+    NOMINATION_EXPIRED = "NOMINATION_EXPIRED"
+    PRIMARY_CONTACT_HANDED_OVER = "PRIMARY_CONTACT_HANDED_OVER"
 
 
 class Topic(Enum):

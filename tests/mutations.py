@@ -16,7 +16,7 @@ from graphql import (
 from app.rules import ContactType
 from app.schema.schema import build_schema
 from tests.test_ids import ALL, PERSON, ids_of
-from tests.world import CONTACT, UPDATE, Person, Place, World
+from tests.world import CONTACT, UPDATE, Person, Place, World, ago
 
 SCHEMA = build_schema()
 assert SCHEMA.mutation_type is not None
@@ -25,8 +25,8 @@ ID = re.compile(r"([a-z_]+)_[0-9a-f]{32,64}")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(\+00:00|Z)")
 SECRETS = {"secret", "url"}
 """What is made anew every time; the address of a webhook stays what it is."""
-UNCOMPARED = {"edges", "pageInfo", "deliveries"}
-"""Cursors hold ids, and deliveries queued in the same millisecond stand in no order."""
+UNCOMPARED = {"edges", "pageInfo", "deliveries", "messages"}
+"""Cursors hold ids; deliveries and messages queued in the same millisecond stand in no order."""
 Input = dict[str, Any]
 
 
@@ -68,14 +68,22 @@ async def valid(world: World, place: Place, mutation: str) -> tuple[Person, Inpu
         case "confirmNaming":
             ids = await ids_of(world, place)
             return (await world.secondary(place, manage_access=UPDATE))[0], {field: ids[field]}
+        case "requestExtension" | "requestHigherLevel":
+            member, _ = await world.member(place, ends_at=ago(days=-30))
+            return member, {field: place.id, **rest}
+        case "nominatePrimaryContact":
+            nominee = (await world.member(place))[1]
+            return place.primary, {field: place.id, **rest, "membershipId": nominee}
+        case "acceptNomination" | "declineNomination":
+            nominee, membership_id = await world.member(place)
+            return nominee, {field: await world.nomination(place, membership_id)}
     return place.primary, {field: (await ids_of(world, place))[field], **rest}
 
 
 def everything(mutation: str) -> str:
-    """All of the payload but its errors, as deep as a page goes; of a hundred results, not quite as deep."""
+    """All of the payload but its errors, as deep as one document may go."""
     payload: Any = SCHEMA.type_map[f"{mutation[0].upper()}{mutation[1:]}Payload"]
-    depth = 3 if "results" in payload.fields else 4
-    return " ".join(_fields({name: one for name, one in payload.fields.items() if name != "errors"}, depth))
+    return " ".join(_fields({name: one for name, one in payload.fields.items() if name != "errors"}, 3))
 
 
 def _fields(fields: dict[str, GraphQLField], depth: int) -> Iterator[str]:

@@ -12,6 +12,7 @@ from tests.world import VIEW, Person, World, ago
 
 REQUEST = """__typename id siteNumber state justification approverJustification grantedRole denialReason
   createdAt closedAt expiresAt requester { ibmId } decidedBy { name } site { id name }
+  kind requestedRole requestedEndsAt
   requestedPrivileges { purchaseAndDownload reporting entitlementInventory entitlementAllocations
     accountManagement { manageAccess contactUpdates accountDocuments } }
   history { totalCount pageInfo { hasNextPage } nodes { number event actorName actor { name } client subjectType

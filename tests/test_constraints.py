@@ -12,15 +12,18 @@ from sqlalchemy.pool import NullPool
 
 from app.db.engine import async_url
 from app.db.models import AccessRequest, Base, Membership, Site, User
+from app.db.nominations import Nomination
 from app.rules import (
+    AccessRequestKind,
     AccessRequestState,
     ContactType,
     DenialReason,
+    NominationState,
     Role,
     UpdateLevel,
     no_levels,
 )
-from tests.world import Person, Place, World, contact_row
+from tests.world import Person, Place, World, ago, contact_row
 
 NO_LEVELS = no_levels()
 NOTHING = ", ".join(f"{name} = 'NONE'" for name in NO_LEVELS)
@@ -340,3 +343,104 @@ async def test_identity_is_whole_and_of_one_person(world: World) -> None:
     assert await stopped_row(world, user(issuer="issuer")) == "ck_user_identity_is_whole"
     two = [user(issuer="issuer", subject=subject) for _ in range(2)]
     assert await stopped_row(world, *two) == "uq_user_identity"
+
+
+def nomination(place: Place, nominee: Person, key: UUID | None, **values: Any) -> Nomination:
+    kept = {
+        "site_id": place.site_id,
+        "user_id": nominee.user_id,
+        "membership_id": key,
+        "nominated_by_id": place.primary.user_id,
+        "justification": "Knows the site",
+        "expires_at": ago(days=-14),
+    }
+    return Nomination(**kept | values)
+
+
+async def member_key(world: World, person: Person) -> UUID:
+    (row,) = await world.rows(Membership, Membership.user_id == person.user_id)
+    key: UUID = row.id
+    return key
+
+
+async def test_second_pending_nomination(world: World) -> None:
+    place = await world.site()
+    person, membership_id = await world.member(place)
+    await world.nomination(place, membership_id)
+    other, _ = await world.member(place)
+    row = nomination(place, other, await member_key(world, other))
+    assert await stopped_row(world, row) == "uq_nomination_pending"
+    closed = nomination(place, person, None, state=NominationState.DECLINED, closed_at=ago(days=1))
+    await world.add(closed)
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({"closed_at": ago(days=1)}, "closed_has_a_date"),
+        ({"state": NominationState.DECLINED}, "closed_has_a_date"),
+        ({"state": NominationState.DECLINED, "closed_at": ago(days=1)}, "nominee_is_a_member"),
+        ({"membership_id": None}, "nominee_is_a_member"),
+        ({"expires_at": ago(days=1)}, "expires_after_it_was_made"),
+    ],
+)
+async def test_nomination_that_is_not_whole(world: World, values: dict[str, Any], name: str) -> None:
+    place = await world.site()
+    person, _ = await world.member(place)
+    row = nomination(place, person, await member_key(world, person), **values)
+    assert await stopped_row(world, row) == f"ck_nomination_{name}"
+
+
+async def test_nominee_who_nominates_themselves_or_is_no_member(world: World) -> None:
+    place, other = await world.site(), await world.site()
+    own = nomination(place, place.primary, await member_key(world, place.primary))
+    assert await stopped_row(world, own) == "ck_nomination_nominee_is_somebody_else"
+    person, _ = await world.member(other)
+    elsewhere = nomination(place, person, await member_key(world, person))
+    assert await stopped_row(world, elsewhere) == "fk_nomination_site_id_membership_id"
+
+
+async def test_nominee_is_not_removed_while_nominated(world: World, database: AsyncEngine) -> None:
+    place = await world.site()
+    person, membership_id = await world.member(place)
+    await world.nomination(place, membership_id)
+    removal = "DELETE FROM membership WHERE user_id = :user"
+    name = await stopped(database, removal, user=person.user_id)
+    assert name == "fk_nomination_site_id_membership_id"
+
+
+@pytest.mark.parametrize("state", ["ACCEPTED", "DECLINED", "CANCELLED", "EXPIRED"])
+async def test_closed_nomination_is_frozen(
+    world: World, database: AsyncEngine, owner: AsyncEngine, state: str
+) -> None:
+    place = await world.site()
+    _, membership_id = await world.member(place)
+    await world.nomination(place, membership_id)
+    values = {"site": place.site_id}
+    close = f"UPDATE nomination SET state = '{state}', closed_at = now(), membership_id = NULL WHERE site_id = :site"
+    async with database.begin() as connection:
+        await connection.execute(text(close), values)
+    for change in ("justification = 'better'", "state = 'CANCELLED'", "closed_at = now()"):
+        statement = f"UPDATE nomination SET {change} WHERE site_id = :site"
+        assert await stopped(database, statement, **values) == "nomination_is_closed"
+    deletion = "DELETE FROM nomination WHERE site_id = :site"
+    assert await stopped(owner, deletion, **values) == "nomination_is_closed"
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({"kind": AccessRequestKind.EXTENSION}, "extension_has_an_end"),
+        ({"requested_ends_at": ago(days=-1)}, "extension_has_an_end"),
+        ({"requested_role": Role.SECONDARY_CONTACT}, "requested_role_is_higher"),
+        (
+            {"kind": AccessRequestKind.HIGHER_LEVEL, "requested_role": Role.PRIMARY_CONTACT},
+            "requested_role_is_higher",
+        ),
+        ({"kind": AccessRequestKind.HIGHER_LEVEL, "requested_role": Role.USER}, "requested_role_is_higher"),
+        ({"kind": AccessRequestKind.HIGHER_LEVEL, "site_id": None}, "request_of_a_member_has_a_site"),
+    ],
+)
+async def test_request_that_does_not_fit_its_kind(world: World, values: dict[str, Any], name: str) -> None:
+    place, person = await world.site(), await world.person()
+    assert await stopped_row(world, request(place, person, **values)) == f"ck_access_request_{name}"

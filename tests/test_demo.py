@@ -8,10 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.db.models import AccessRequest, HistoryEvent, Membership, Site, User
+from app.db.nominations import Nomination
 from app.db.preferences import ENotificationPreference
 from app.db.site_rules import PrivilegeTemplate
 from app.demo import PERSONAS, fill
-from app.rules import AccessRequestState, DenialReason, Role, UpdateLevel
+from app.rules import AccessRequestState, DenialReason, NominationState, Role, UpdateLevel
 
 STANDPOINTS = [
     ["PRIMARY_CONTACT", "USER"],
@@ -58,6 +59,7 @@ async def test_everything_there_is_to_see(empty_database: AsyncEngine) -> None:
         found = await session.execute(sa.select(PrivilegeTemplate.name, PrivilegeTemplate.slot))
         templates = {row.name: row.slot for row in found}
         addresses = list(await session.scalars(sa.select(ENotificationPreference.email)))
+        nominations = list(await session.scalars(sa.select(Nomination.current_state)))
         seats = sa.func.count(Membership.seat)
         sites = await session.execute(
             sa.select(seats, sa.func.count()).where(Membership.site_id == Site.id).group_by(Site.id)
@@ -70,6 +72,7 @@ async def test_everything_there_is_to_see(empty_database: AsyncEngine) -> None:
         for request in requests
     )
     assert {None, True, False} == set(ended)
+    assert nominations == [NominationState.PENDING]
     assert overdue == {True, False}
     assert templates == {"Responsable de magasin": 1, "Gestion des accès": 2, "Dispatch": 1}
     assert {email is None for email in addresses} == {True, False}

@@ -47,7 +47,7 @@ def test_the_readme_lists_every_command(readme: str) -> None:
         if command.callback
     ]
     listed = re.findall(
-        r"`((?:site |history |messages )?[a-z]+)[^`]*`",
+        r"`((?:site |history |messages )?[a-z-]+)[^`]*`",
         readme[readme.index("| command |") : readme.index("## Settings")],
     )
     assert set(names) <= set(listed)

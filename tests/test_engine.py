@@ -40,6 +40,7 @@ from app.rules import (
     Language,
     MessageFault,
     MessageState,
+    NominationState,
     ViewLevel,
 )
 from app.server import create_app
@@ -66,6 +67,7 @@ ORDERS = [
     None,
     *({"field": field, "direction": way} for field in ("NAME", "ROLE") for way in ("ASC", "DESC")),
 ]
+OWN = "query($id: ID!) { site(id: $id) { viewerMembership { id } } }"
 Scene = tuple[Place, dict[str, Person]]
 
 
@@ -103,6 +105,15 @@ async def scene(world: World) -> Scene:
             "updateENotificationPreferences", email="é@example.com", topics=["NEW_VERSIONS"]
         )
     await world.calendar(place, place.primary)
+    membership_id = (await people["user"].ask(OWN, id=place.id))["site"]["viewerMembership"]["id"]
+    await world.nomination(place, membership_id, state=NominationState.DECLINED, closed_at=ago(days=2))
+    await world.nomination(place, membership_id, justification='"Ünïcode"')
+    await people["editor"].succeed(
+        "requestHigherLevel", siteId=place.id, justification="More", privileges={"reporting": "VIEW"}
+    )
+    await people["ended"].succeed(
+        "requestExtension", siteId=place.id, justification="More", endsAt="2030-01-01T00:00:00Z"
+    )
     await make_history(world, place, people["user"])
     await add_webhooks(world, place)
     await add_site_rules(world, place, people)
@@ -279,6 +290,8 @@ async def test_pages_and_cursors_are_the_same_both_ways(
     [
         {"roles": ["USER"]},
         {"roles": []},
+        {"active": True},
+        {"active": False, "privilegesAtLeast": {"reporting": "NONE"}},
         {"text": "user example"},
         {"text": ""},
         {"text": "%_\\"},
@@ -400,6 +413,7 @@ NODES = """query($ids: [ID!]!, $id: ID!) { one: node(id: $id) { __typename id } 
   ... on AccessRequest { requester { email } site { name } }
   ... on Contact { email details { phone } site { accessRequests { totalCount } } } ... on User { email eNotifications
   { email topics } }
+  ... on Nomination { state justification expiresAt nominee { email } nominatedBy { email } membership { role } }
   ... on HistoryEvent { number event actor { email } actorName subjectId before { __typename } changes { field } }
   ... on Naming { kind privileges { reporting } proposedBy { email } accessRequest { state } site { name } }
   ... on PrivilegeTemplate { name privileges { accountManagement { manageAccess } } }
@@ -419,6 +433,8 @@ async def test_things_are_found_by_id_the_same_both_ways(
     _, request_id = await world.request(place)
     contact_id = await world.contact(place, [ContactType.BILLING])
     _, calendar_id = await world.calendar(place, people[who], slot=20)
+    elsewhere = await world.site()
+    nomination_id = await world.nomination(elsewhere, (await world.member(elsewhere, person=people[who]))[1])
     events = [write_id("history_event", event.id) for event in await world.events(place)]
     of_rules = [
         blocked_row(place),
@@ -433,6 +449,7 @@ async def test_things_are_found_by_id_the_same_both_ways(
     ids = [
         *ids_of_rules,
         calendar_id,
+        nomination_id,
         *events,
         people["user"].id,
         message_id,

@@ -197,7 +197,7 @@ def example(kind: Any) -> str:
     if isinstance(kind, GraphQLInputObjectType):
         required = ((name, field) for name, field in kind.fields.items() if is_required_input_field(field))
         return "{" + ", ".join(f"{name}: {example(field.type)}" for name, field in required) + "}"
-    return {"Boolean": "true", "Int": "1"}.get(kind.name, '"x"')
+    return {"Boolean": "true", "Int": "1", "DateTime": '"2030-01-01T00:00:00Z"'}.get(kind.name, '"x"')
 
 
 def call(name: str, field: GraphQLField) -> str:

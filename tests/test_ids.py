@@ -26,6 +26,12 @@ BY_ID: dict[str, tuple[str, dict[str, Any]]] = {
     "updateMembership": ("membershipId", {"privileges": {"reporting": "VIEW"}}),
     "removeMembership": ("membershipId", {}),
     "leaveSite": ("siteId", {}),
+    "requestExtension": ("siteId", {"endsAt": "2030-01-01T00:00:00Z", "justification": "Needed"}),
+    "requestHigherLevel": ("siteId", {"privileges": {"reporting": "VIEW"}, "justification": "Needed"}),
+    "nominatePrimaryContact": ("siteId", {"membershipId": "nothing", "justification": "Needed"}),
+    "cancelNomination": ("nominationId", {}),
+    "acceptNomination": ("nominationId", {}),
+    "declineNomination": ("nominationId", {}),
     "addUsers": ("siteId", {"items": [PERSON]}),
     "updateMemberships": ("siteId", {"items": [{"membershipId": "membership_0", "role": "USER"}]}),
     "removeMemberships": ("siteId", {"items": [{"membershipId": "membership_0"}]}),
@@ -67,6 +73,7 @@ TYPES = {
     "membershipId": "Membership",
     "accessRequestId": "AccessRequest",
     "contactId": "Contact",
+    "nominationId": "Nomination",
     "calendarSubscriptionId": "CalendarSubscription",
     "webhookId": "Webhook",
     "deliveryId": "WebhookDelivery",
@@ -94,9 +101,11 @@ GARBAGE = [
 
 async def ids_of(world: World, place: Place) -> dict[str, str]:
     """An id of every kind at a site, by the field it fits, and of a user, which fits none."""
+    membership_id = (await world.member(place))[1]
     return {
         "siteId": place.id,
-        "membershipId": (await world.member(place))[1],
+        "membershipId": membership_id,
+        "nominationId": await world.nomination(place, membership_id),
         "accessRequestId": (await world.request(place))[1],
         "contactId": await world.contact(place, [ContactType.BILLING]),
         "calendarSubscriptionId": (await world.calendar(place, place.primary))[1],

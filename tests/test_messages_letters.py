@@ -98,8 +98,6 @@ def test_what_a_template_needs_must_be_there(kind: MessageKind, language: Langua
         data = {key: value for key, value in (SITE | DEMO[kind]).items() if key != name}
         if name in ("days", "levels", "former_levels", "site_name"):
             continue
-        if name == "ends_at" and kind is MessageKind.ACCESS_CHANGED:
-            continue
         with pytest.raises((UndefinedError, TypeError)):
             write_letter(kind, language, data)
 
@@ -182,6 +180,35 @@ def test_a_change_shows_what_has_changed_and_nothing_else() -> None:
     assert "you held" not in text
 
 
+def test_a_new_end_is_said_and_one_that_stays_is_not() -> None:
+    end = "2026-08-11T00:00:00+00:00"
+    said = {
+        (end, None): (
+            "Your access ends on 11 August 2026 at 00:00 UTC now.",
+            "prend désormais fin le 11 août 2026",
+        ),
+        (None, end): ("Your access has no end any more.", "Votre accès n’a plus de date de fin."),
+    }
+    for (ends_at, former), sentences in said.items():
+        for language, sentence in zip(Language, sentences, strict=True):
+            letter = letter_of(MessageKind.ACCESS_CHANGED, language, ends_at=ends_at, former_ends_at=former)
+            assert sentence in words(letter.text)
+    for same in (end, None):
+        text = words(letter_of(MessageKind.ACCESS_CHANGED, EN, ends_at=same, former_ends_at=same).text)
+        assert "Your access ends" not in text and "no end" not in text
+
+
+def test_a_request_says_what_kind_it_is_of() -> None:
+    said = {
+        "ACCESS": ("asks for access to site", "demande l’accès au site"),
+        "EXTENSION": ("asks for longer access to site", "demande une prolongation de son accès au site"),
+        "HIGHER_LEVEL": ("asks for more privileges at site", "demande davantage de privilèges pour le site"),
+    }
+    for kind, sentences in said.items():
+        for language, sentence in zip(Language, sentences, strict=True):
+            assert sentence in letter_of(MessageKind.ACCESS_REQUESTED, language, request_kind=kind).subject
+
+
 def test_nothing_held_yet_is_said() -> None:
     assert "You hold no privileges yet." in words(letter_of(MessageKind.WELCOME, EN, levels={}).text)
     assert "aucun privilège" in words(
@@ -221,7 +248,13 @@ evil = st.one_of(
         ]
     ),
 )
-PLAIN = dict.fromkeys(NAMES, "plain") | {"justification": "one line", "levels": {}}
+PLAIN = dict.fromkeys(NAMES, "plain") | {
+    "justification": "one line",
+    "levels": {},
+    "request_kind": "ACCESS",
+    "requested_role": None,
+    "requested_ends_at": None,
+}
 EXPECTED_TAGS = Tags(write_letter(MessageKind.ACCESS_REQUESTED, EN, PLAIN).html).tags
 
 

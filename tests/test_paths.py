@@ -15,6 +15,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLUnionType,
     get_named_type,
+    is_non_null_type,
     is_required_argument,
 )
 from httpx2 import ASGITransport, AsyncClient
@@ -67,12 +68,17 @@ def _fields(kind: GraphQLObjectType, hops: int) -> Iterator[str]:
     steps = 0 if kind.name.endswith(("Connection", "Edge")) else 1
     for name, declared in kind.fields.items():
         below = get_named_type(declared.type)
-        if name in ("id", "expiresAt", "totalCount"):
+        if name in ("id", "totalCount") or (name == "expiresAt" and _may_be_null(declared)):
             yield name
         elif name == "details":
             yield "details { phone }"
         elif below.name in WALKED and hops >= steps:
             yield f"{name}{_arguments(declared)} {selection(below, hops - steps)}"
+
+
+def _may_be_null(declared: GraphQLField) -> bool:
+    """Whether a field can be hidden at all; some others have the same name."""
+    return not is_non_null_type(declared.type)
 
 
 def _arguments(declared: GraphQLField) -> str:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from app.actor import ANONYMOUS, Actor, Standing
 from app.context import Context
 from app.db.models import AccessRequest, Contact, HistoryEvent, Membership, Site, User
+from app.db.nominations import Nomination
 from app.db.outbox import Message
 from app.db.preferences import CalendarSubscription
 from app.db.site_rules import Naming
@@ -45,8 +46,11 @@ REMOVE_MEMBERSHIP        | manage_access   | users   | none | none | users  | no
 REQUEST_ACCESS           | -               | none    | none | none | none   | none | all
 WITHDRAW_ACCESS_REQUEST  | -               | own     | own  | own  | own    | own  | own
 REQUEST_HIGHER_LEVEL     | -               | none    | all  | all  | all    | all  | none
+REQUEST_EXTENSION        | -               | none    | own  | own  | own    | own  | own
 LEAVE_SITE               | -               | none    | all  | all  | all    | all  | none
 NOMINATE_PRIMARY_CONTACT | -               | all     | none | none | none   | none | none
+SEE_NOMINATION           | manage_access   | all     | own  | all  | all    | own  | own
+ANSWER_NOMINATION        | -               | own     | own  | own  | own    | own  | none
 MANAGE_API_TOKENS        | manage_access   | all     | none | none | all    | none | none
 SEE_E_NOTIFICATIONS          | -           | own     | own  | own  | own    | own  | own
 UPDATE_E_NOTIFICATIONS       | -           | own     | own  | own  | own    | own  | own
@@ -185,11 +189,17 @@ MODELS: Mapping[type[Any], set[Action]] = {
     Contact: OF_THE_SITE,
     AccessRequest: set(Action)
     - OF_EVENTS
-    - {Action.UPDATE_MEMBERSHIP, Action.REMOVE_MEMBERSHIP, Action.CONFIRM_NAMING},
+    - {
+        Action.UPDATE_MEMBERSHIP,
+        Action.REMOVE_MEMBERSHIP,
+        Action.REQUEST_EXTENSION,
+        Action.CONFIRM_NAMING,
+    },
     Membership: set(Action) - OF_EVENTS - {Action.CONFIRM_NAMING},
     Naming: {Action.CONFIRM_NAMING, Action.REJECT_NAMING},
     HistoryEvent: {*OF_EVENTS, Action.SEE_SITE, Action.SEE_CONTACT_DETAILS},
     Message: OF_THE_SITE,
+    Nomination: {Action.SEE_NOMINATION, Action.ANSWER_NOMINATION, Action.NOMINATE_PRIMARY_CONTACT},
     User: {Action.SEE_E_NOTIFICATIONS, Action.UPDATE_E_NOTIFICATIONS},
     CalendarSubscription: {
         Action.SUBSCRIBE_TO_CALENDAR,
@@ -218,7 +228,8 @@ async def landscape(world: World) -> Landscape:
     for index, (place, next_place) in enumerate(zip(places, [*places[1:], places[0]], strict=True)):
         for manage_access, contact_updates in levels[index::3]:
             await world.secondary(place, manage_access=manage_access, contact_updates=contact_updates)
-        user, _ = await world.member(place)
+        user, user_id = await world.member(place)
+        await world.nomination(place, user_id)
         gone, _ = await world.member(
             place, Role.SECONDARY_CONTACT, ends_at=ended, manage_access=UpdateLevel.UPDATE
         )
@@ -274,7 +285,7 @@ async def survey(world: World, site_ids: list[UUID]) -> Landscape:
     """All rows of these sites and of their people, and all people as actors."""
     rows: dict[type[Any], list[Any]] = {
         model: await world.rows(model, model.site_id.in_(site_ids))
-        for model in (Site, Membership, Contact, CalendarSubscription, Message, Naming)
+        for model in (Site, Membership, Contact, CalendarSubscription, Message, Naming, Nomination)
     }
     people = {row.user_id for row in rows[Membership]}
     here = AccessRequest.site_id.in_(site_ids)
@@ -359,12 +370,16 @@ async def test_one_sees_oneself_and_the_people_of_sites_whose_users_one_sees(
 
 
 def expected_people(actor: Actor, landscape: Landscape) -> set[UUID]:
-    """The caller; the users, requesters and deciders of sites where they see these; recipients of messages."""
+    """The caller; the users, requesters and deciders of sites where they see these; who is in nominations, and
+    recipients of messages."""
     seeing = {site_id for site_id, at in actor.standings.items() if cell(Action.SEE_USERS, at) == "all"}
     appearing = {row.user_id for row in landscape.rows[Membership] if row.site_id in seeing}
     for request in landscape.rows[AccessRequest]:
         if request.site_id in seeing:
             appearing |= {request.requester_id, request.decided_by_id}
+    for nomination in landscape.rows[Nomination]:
+        if nomination.site_id in seeing or nomination.user_id == actor.user_id:
+            appearing |= {nomination.user_id, nomination.nominated_by_id}
     telling = {site_id for site_id, at in actor.standings.items() if cell(Action.SEE_MESSAGES, at) == "all"}
     appearing |= {row.recipient_id for row in landscape.rows[Message] if row.site_id in telling}
     return ({actor.user_id} | appearing) - {None}

@@ -9,7 +9,8 @@ from httpx2 import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.actor import Actor
-from app.db.models import User
+from app.db.models import AccessRequest, Site, User
+from app.db.nominations import Nomination
 from app.db.preferences import CalendarSubscription
 from app.identity import standings_of
 from app.policy import Action, allows, denial
@@ -21,6 +22,7 @@ from app.rules import (
     ContactType,
     DenialReason,
     Language,
+    NominationState,
     Role,
 )
 from app.site_rules import TEMPLATE_SLOTS, NamingKind, NamingState
@@ -39,6 +41,9 @@ CALLERS = (
     "user",
     "requester",
     "member with a request",
+    "member for a time",
+    "nominator",
+    "nominee",
 )
 LANGUAGES = (None, "fr", "en")
 WHY = "{ allowed code reason }"
@@ -57,10 +62,30 @@ ACTIONS: dict[str, dict[str, tuple[str, str, dict[str, Any]]]] = {
         "createPrivilegeTemplate": ("createPrivilegeTemplate", "siteId", {"name": "New", "privileges": {}}),
         "subscribeToCalendar": ("createCalendarSubscription", "siteId", {}),
         "leaveSite": ("leaveSite", "siteId", {}),
+        "requestHigherLevel": (
+            "requestHigherLevel",
+            "siteId",
+            {"justification": "Needed", "privileges": {"reporting": "VIEW"}},
+        ),
+        "nominatePrimaryContact": (
+            "nominatePrimaryContact",
+            "siteId",
+            {"justification": "Needed", "membershipId": "of a member"},
+        ),
     },
     "Membership": {
         "update": ("updateMembership", "membershipId", {"privileges": {"reporting": "VIEW"}}),
         "remove": ("removeMembership", "membershipId", {}),
+        "requestExtension": (
+            "requestExtension",
+            "siteId",
+            {"justification": "Needed", "endsAt": ago(days=-30).isoformat()},
+        ),
+    },
+    "Nomination": {
+        "accept": ("acceptNomination", "nominationId", {}),
+        "decline": ("declineNomination", "nominationId", {}),
+        "cancel": ("cancelNomination", "nominationId", {}),
     },
     "AccessRequest": {
         "grant": ("grantAccessRequest", "accessRequestId", {"role": "USER"}),
@@ -78,12 +103,13 @@ ACTIONS: dict[str, dict[str, tuple[str, str, dict[str, Any]]]] = {
     },
 }
 """What is asked about each kind of thing, with the mutation that does it."""
-OTHERS = ("requester", "user", "contact_updates=UPDATE", "contact_updates=VIEW")
+OTHERS = ("requester", "user", "contact_updates=UPDATE", "contact_updates=VIEW", "member for a time", "nominee")
 HIDDEN: dict[str, tuple[str, ...]] = {
     "Site": ("requester",),
     "Membership": ("requester",),
     "Contact": ("requester",),
     "AccessRequest": (),
+    "Nomination": ("requester",),
     "Naming": OTHERS,
     "PrivilegeTemplate": OTHERS,
 }
@@ -91,8 +117,6 @@ HIDDEN: dict[str, tuple[str, ...]] = {
 WITHOUT_MUTATION = {
     "seeUsers": Action.SEE_USERS,
     "seeContactDetails": Action.SEE_CONTACT_DETAILS,
-    "requestHigherLevel": Action.REQUEST_HIGHER_LEVEL,
-    "nominatePrimaryContact": Action.NOMINATE_PRIMARY_CONTACT,
 }
 """What else is asked about a site: told by the policy alone."""
 ASK = "query($id: ID!) { node(id: $id) { " + " ".join(
@@ -117,6 +141,12 @@ async def caller(world: World, place: Place, who: str) -> Person:
     if who == "member with a request":
         member, _ = await world.secondary(place, manage_access=UPDATE)
         return (await world.request(place, member))[0]
+    if who == "member for a time":
+        return (await world.member(place, ends_at=ago(days=-3)))[0]
+    if who in ("nominator", "nominee"):
+        nominee, membership_id = await world.member(place)
+        await world.nomination(place, membership_id)
+        return nominee if who == "nominee" else place.primary
     return await world.caller(place, who)
 
 
@@ -139,6 +169,7 @@ async def things(world: World, place: Place, person: Person) -> list[tuple[str, 
         await world.member(place, ends_at=ago(days=1)),
     ]
     contacts = [await world.contact(place, [ContactType.BILLING])]
+    nominations = await nominations_of(world, place, memberships[0][1], await own(person, "memberships"))
     return [
         ("Site", place.id),
         *(("AccessRequest", id) for _, id in requests),
@@ -146,6 +177,7 @@ async def things(world: World, place: Place, person: Person) -> list[tuple[str, 
         *(("Membership", id) for _, id in memberships),
         *(("Membership", id) for id in await own(person, "memberships")),
         *(("Membership", id) for id in await own(place.primary, "memberships")),
+        *(("Nomination", id) for id in nominations),
         *(("Contact", id) for id in contacts),
         *(("Contact", f"contact_{id.hex}") for id in [place.contact_id]),
         ("PrivilegeTemplate", await template(world, place)),
@@ -175,6 +207,20 @@ async def namings(world: World, place: Place, person: Person) -> list[str]:
     return ids
 
 
+async def nominations_of(world: World, place: Place, member: str, own: list[str]) -> list[str]:
+    """A closed nomination of somebody, closed ones and the pending one, if any, of the caller; one that ran out."""
+    closed = {"state": NominationState.DECLINED, "closed_at": ago(days=1)}
+    pending = await world.rows(Nomination, Nomination.site_id == place.site_id)
+    ids = [write_id("nomination", row.id) for row in pending]
+    primary = await world.rows(Site, Site.id == place.site_id)
+    of_others = [id for id in own if id != write_id("membership", primary[0].primary_membership_id)]
+    ids += [await world.nomination(place, id, **closed) for id in (member, *of_others)]
+    if not pending:
+        late = {"created_at": ago(days=15), "expires_at": ago(days=1)}
+        ids.append(await world.nomination(place, (*of_others, member)[0], **late))
+    return ids
+
+
 def who_is_not(one: Person, other: Person) -> bool:
     return one.ibm_id != other.ibm_id
 
@@ -200,20 +246,29 @@ async def test_the_mutation_then_does_just_what_was_said(
     for name, (mutation, field, input) in ACTIONS[kind].items():
         place = await world.site()
         person = await caller(world, place, who)
-        for index, (found, id) in enumerate(await things(world, place, person)):
+        all_things = await things(world, place, person)
+        about = await own(person, "memberships") if name == "requestExtension" else None
+        for index, (found, id) in enumerate(all_things):
             language = LANGUAGES[index % len(LANGUAGES)]
             if found == kind and (said := await told(person, id, language)):
-                payload = await person.do(mutation, language=language, **{field: id, **fresh(input, index)})
+                if about is not None and id not in about:
+                    # Nobody can even say that they ask for somebody else.
+                    assert said[name]["code"] == "FORBIDDEN"
+                    continue
+                given = {field: id if about is None else place.id, **fresh(input, index, all_things)}
+                payload = await person.do(mutation, language=language, **given)
                 assert answer(payload) == said[name], (name, id)
                 compared += 1
     assert (compared == 0) is (who in HIDDEN[kind])
     assert reasons == []
 
 
-def fresh(input: dict[str, Any], index: int) -> dict[str, Any]:
-    """An input in which the person is somebody nobody knows."""
+def fresh(input: dict[str, Any], index: int, things: list[tuple[str, str]]) -> dict[str, Any]:
+    """An input in which the person is somebody nobody knows, and the member the first of the things."""
     ibm_id = f"new-{UUID(int=index).hex}@example.com"
-    return input | {name: ibm_id for name in ("ibmId", "email") if name in input and "ibmId" in input}
+    member = next(id for kind, id in things if kind == "Membership")
+    values = {"ibmId": ibm_id, "email": ibm_id, "membershipId": member}
+    return input | {name: value for name, value in values.items() if name in input}
 
 
 def answer(payload: dict[str, Any]) -> dict[str, Any]:
@@ -246,7 +301,7 @@ async def test_everything_of_the_schema_is_asked_about(world: World) -> None:
 
 
 @pytest.mark.parametrize("language", Language)
-@pytest.mark.parametrize("who", [who for who in CALLERS if who not in ("requester", "member with a request")])
+@pytest.mark.parametrize("who", CALLERS[:6])
 async def test_what_has_no_mutation_is_told_by_the_policy(world: World, who: str, language: Language) -> None:
     place = await world.site()
     person = await world.caller(place, who)
@@ -279,6 +334,24 @@ async def test_somebody_with_a_pending_request_need_not_ask_again(world: World) 
         said = (await member.ask(document, id=place.id))["site"]["viewerCan"]["requestHigherLevel"]
         assert said["code"] == code
         assert said["allowed"] is (code is None)
+
+
+async def test_a_request_that_is_older_than_the_site_is_pending_too(world: World) -> None:
+    place = await world.site()
+    member, membership_id = await world.member(place, ends_at=ago(days=-1))
+    document = f"""query($id: ID!, $own: ID!) {{ site(id: $id) {{ viewerCan {{ requestHigherLevel {WHY} }} }}
+      node(id: $own) {{ ... on Membership {{ viewerCan {{ requestExtension {WHY} }} }} }} }}"""
+    await world.request(place, member)
+    async with AsyncSession(world.database) as session, session.begin():
+        without = sa.update(AccessRequest).where(AccessRequest.requester_id == member.user_id)
+        await session.execute(without.values(site_id=None))
+    data = await member.ask(document, id=place.id, own=membership_id)
+    wish = {"siteId": place.id, "justification": "Needed"}
+    higher = await member.do("requestHigherLevel", **wish, role="SECONDARY_CONTACT")
+    longer = await member.do("requestExtension", **wish, endsAt=ago(days=-2).isoformat())
+    assert data["site"]["viewerCan"]["requestHigherLevel"] == answer(higher)
+    assert data["node"]["viewerCan"]["requestExtension"] == answer(longer)
+    assert answer(higher)["code"] == answer(longer)["code"] == "PENDING_REQUEST_EXISTS"
 
 
 async def test_with_the_last_slot_taken_no_calendar_can_be_subscribed(world: World) -> None:
@@ -384,7 +457,9 @@ EVERYTHING = (
     )
     + """ } assignableRoles
       assignableLevels { role applications { field heldBy levels { level label fr: label(language: FR) } } }
-      memberships(first: 50) { nodes { assignableRoles viewerCan { update { allowed reason } remove { code } } } }
+      memberships(first: 50) { nodes { assignableRoles viewerCan { update { allowed reason } remove { code }
+        requestExtension { code reason } } } }
+      nomination { viewerCan { accept { allowed code } decline { reason } cancel { allowed code reason } } }
       accessRequests(first: 50) { nodes { viewerCan { grant { allowed reason code } deny { code }
         withdraw { reason } } } }
       contacts { viewerCan { update { allowed } delete { allowed code reason } } }

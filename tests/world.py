@@ -17,10 +17,11 @@ from app import development
 from app.calendar_links import PATH, hash_of, new_secret
 from app.config import Settings
 from app.db.models import AccessRequest, Base, Contact, Membership, Site, User
+from app.db.nominations import Nomination
 from app.db.outbox import Message
 from app.db.preferences import CalendarSubscription
-from app.query.ids import write_id
-from app.rules import ContactType, Language, MessageKind, Role, UpdateLevel, no_levels
+from app.query.ids import parse_id, write_id
+from app.rules import NOMINATION_DAYS, ContactType, Language, MessageKind, Role, UpdateLevel, no_levels
 
 UPDATE, VIEW = UpdateLevel.UPDATE, UpdateLevel.VIEW
 CONTACT = {
@@ -225,6 +226,24 @@ class World:
         )
         return person, write_id("access_request", request_id)
 
+    async def nomination(self, place: Place, nominee: str, **values: Any) -> str:
+        """A nomination of a membership, pending unless it has a `state`; its id in the schema."""
+        nomination_id = uuid7()
+        _, key = parse_id(nominee) or ("", None)
+        (member,) = await self.rows(Membership, Membership.id == key)
+        kept = {"expires_at": ago(days=-NOMINATION_DAYS), "justification": "Knows the site"}
+        await self.add(
+            Nomination(
+                id=nomination_id,
+                site_id=place.site_id,
+                user_id=member.user_id,
+                membership_id=None if "state" in values else member.id,
+                nominated_by_id=place.primary.user_id,
+                **kept | values,
+            )
+        )
+        return write_id("nomination", nomination_id)
+
     async def calendar(self, place: Place, person: Person, slot: int = 1) -> tuple[str, str]:
         """The path of a calendar that a person has subscribed to, and its id in the schema."""
         secret, subscription_id = new_secret(), uuid7()
@@ -286,6 +305,7 @@ class World:
             "membership": "SELECT * FROM membership",
             "contact": "SELECT * FROM contact",
             "access_request": "SELECT * FROM access_request",
+            "nomination": "SELECT * FROM nomination",
             "e_notification_preference": "SELECT * FROM e_notification_preference",
             "calendar_subscription": "SELECT * FROM calendar_subscription",
             "webhook": "SELECT * FROM webhook",

@@ -15,6 +15,7 @@ PERSONAL = ("user", "e_notification_preference")
 OWNED: Mapping[str, str] = {
     REQUEST: "requester_id",
     "membership": "user_id",
+    "nomination": "user_id",
     "calendar_subscription": "user_id",
 }
 """Kinds of subjects that belong to a person, with where their values hold the person's key."""
@@ -36,7 +37,7 @@ class Concern:
 
     @hybrid_property
     def user_id(self) -> UUID | None:
-        """The person it is about: whose membership, request or calendar it is, or who was registered."""
+        """The person it is about: whose membership, request, nomination or calendar it is, or who was registered."""
         if self.subject_type in PERSONAL:
             return self.subject_id
         values = self.after or self.before or {}

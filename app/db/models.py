@@ -18,6 +18,7 @@ from uuid_utils.compat import uuid7
 from app import rules, texts
 from app.db.concern import Concern
 from app.rules import (
+    AccessRequestKind,
     AccessRequestState,
     ContactType,
     DenialReason,
@@ -40,6 +41,7 @@ def _enum(kind: type[Any]) -> sa.Enum:
 
 
 STORED_ENUMS = (
+    AccessRequestKind,
     AccessRequestState,
     ContactType,
     DenialReason,
@@ -276,7 +278,7 @@ class Contact(Base):
 
 
 class AccessRequest(Base):
-    """A user asks for access to a site, by number.
+    """A user asks for access to a site, by number; a member asks for a later end or for more.
 
     A request for a number that no site has, or of somebody whom the site has blocked, is kept just the same,
     without a site: so the answer does not tell whether the site exists. A closed request is frozen by a trigger.
@@ -287,6 +289,7 @@ class AccessRequest(Base):
     site_id: Mapped[UUID | None]
     site_number: Mapped[str]
     requester_id: Mapped[UUID] = mapped_column(sa.ForeignKey("user.id"))
+    kind: Mapped[AccessRequestKind] = mapped_column(default=AccessRequestKind.ACCESS, server_default="ACCESS")
     state: Mapped[AccessRequestState] = mapped_column(default=AccessRequestState.PENDING)
     justification: Mapped[str | None]
     purchase_and_download: Mapped[PurchaseAndDownloadLevel | None]
@@ -296,6 +299,8 @@ class AccessRequest(Base):
     manage_access: Mapped[UpdateLevel | None]
     contact_updates: Mapped[UpdateLevel | None]
     account_documents: Mapped[ViewLevel | None]
+    requested_role: Mapped[Role | None]
+    requested_ends_at: Mapped[datetime | None]
     approver_justification: Mapped[str | None]
     granted_role: Mapped[Role | None]
     denial_reason: Mapped[DenialReason | None]
@@ -340,6 +345,14 @@ class AccessRequest(Base):
         sa.CheckConstraint("granted_role <> 'PRIMARY_CONTACT'", name="never_grants_the_primary_contact"),
         sa.CheckConstraint(
             "state NOT IN ('GRANTED', 'DENIED') OR site_id IS NOT NULL", name="decision_has_a_site"
+        ),
+        sa.CheckConstraint("kind = 'ACCESS' OR site_id IS NOT NULL", name="request_of_a_member_has_a_site"),
+        sa.CheckConstraint(
+            "(kind = 'EXTENSION') = (requested_ends_at IS NOT NULL)", name="extension_has_an_end"
+        ),
+        sa.CheckConstraint(
+            "requested_role IS NULL OR (kind = 'HIGHER_LEVEL' AND requested_role = 'SECONDARY_CONTACT')",
+            name="requested_role_is_higher",
         ),
     )
 

@@ -84,6 +84,7 @@ class Naming(SomeLevels, Base):
     user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("user.id"))
     access_request_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("access_request.id"))
     justification: Mapped[str | None]
+    ends_at: Mapped[datetime | None]
     state: Mapped[NamingState] = mapped_column(_enum(NamingState), default=NamingState.PENDING)
     proposed_by_id: Mapped[UUID] = mapped_column(sa.ForeignKey("user.id"))
     decided_by_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("user.id"))

@@ -1,11 +1,12 @@
 """What people are told of changes: one function for each kind of change, called in its transaction."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models import AccessRequest, Membership, User
+from app.db.nominations import Nomination
 from app.messages.outbox import deciders_of, enqueue
 from app.rules import PRIVILEGES, MessageKind
 
@@ -19,6 +20,9 @@ async def access_requested(session: AsyncSession, asked: AccessRequest) -> None:
         "requester_ibm_id": requester.ibm_id,
         "justification": asked.justification,
         "levels": _levels(asked),
+        "request_kind": asked.kind.name,
+        "requested_role": asked.requested_role.name if asked.requested_role else None,
+        "requested_ends_at": _moment(asked.requested_ends_at),
     }
     deciders = await deciders_of(session, asked)
     await enqueue(session, MessageKind.ACCESS_REQUESTED, asked.site_id, deciders, data)
@@ -45,22 +49,44 @@ async def welcome(session: AsyncSession, membership: Membership) -> None:
 
 async def access_changed(session: AsyncSession, membership: Membership, before: dict[str, Any]) -> None:
     """Tell a member what they hold now and held before; nothing where that is the same, or access has ended."""
-    data, held = _access(membership), {name: before[name] for name in PRIVILEGES}
-    if not _lasts(membership) or (data["role"], data["levels"]) == (before["role"], held):
+    data = _access(membership)
+    former = {"role": before["role"], "levels": {name: before[name] for name in PRIVILEGES}}
+    former["ends_at"] = before["ends_at"]
+    if not membership.active or data == former:
         return
-    data |= {"former_role": before["role"], "former_levels": held}
+    data |= {f"former_{name}": value for name, value in former.items()}
     await enqueue(session, MessageKind.ACCESS_CHANGED, membership.site_id, [membership.user_id], data)
 
 
 async def access_removed(session: AsyncSession, membership: Membership) -> None:
     """Tell somebody that their access was taken away, unless it had ended before."""
-    if _lasts(membership):
+    if membership.active:
         recipients = [membership.user_id]
         await enqueue(session, MessageKind.ACCESS_REMOVED, membership.site_id, recipients, {})
 
 
+async def primary_contact_nominated(session: AsyncSession, nomination: Nomination) -> None:
+    """Tell a member that they are asked to take over, and until when they can answer."""
+    nominator = await session.get_one(User, nomination.nominated_by_id)
+    data = {"nominator_name": nominator.name, "expires_at": _moment(nomination.expires_at)}
+    kind, recipients = MessageKind.PRIMARY_CONTACT_NOMINATED, [nomination.user_id]
+    await enqueue(session, kind, nomination.site_id, recipients, data)
+
+
+async def primary_contact_handed_over(session: AsyncSession, former: Membership, new: Membership) -> None:
+    """Tell both, the former primary contact and the new one."""
+    people = {membership: await session.get_one(User, membership.user_id) for membership in (former, new)}
+    data = {
+        "former_name": people[former].name,
+        "new_name": people[new].name,
+        "former_role": former.role.name,
+    }
+    kind, recipients = MessageKind.PRIMARY_CONTACT_HANDED_OVER, [former.user_id, new.user_id]
+    await enqueue(session, kind, new.site_id, recipients, data)
+
+
 def _access(membership: Membership) -> dict[str, Any]:
-    ends_at = membership.ends_at.isoformat() if membership.ends_at else None
+    ends_at = _moment(membership.ends_at)
     return {"role": membership.role.name, "levels": _levels(membership), "ends_at": ends_at}
 
 
@@ -70,5 +96,5 @@ def _levels(row: AccessRequest | Membership) -> dict[str, str]:
     return {name: level.name for name, level in levels.items() if level is not None}
 
 
-def _lasts(membership: Membership) -> bool:
-    return membership.ends_at is None or membership.ends_at > datetime.now(UTC)
+def _moment(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None

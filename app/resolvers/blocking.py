@@ -13,7 +13,7 @@ from app.history import values_of
 from app.messages import notices
 from app.policy import Action
 from app.resolvers.proposing import cancel_naming_by
-from app.rules import AccessRequestState, Event
+from app.rules import AccessRequestKind, AccessRequestState, Event
 from app.schema.site_rule_inputs import BlockRequesterInput, UnblockRequesterInput
 from app.texts import check_optional_justification, tidy
 
@@ -22,6 +22,7 @@ async def block(tx: Transaction, input: BlockRequesterInput) -> dict[str, Any]:
     """Keep a person's requests from reaching the site. Raises ALREADY_BLOCKED.
 
     A pending one loses the site: like a request for a number that no site has, it is there for its requester only.
+    What members ask for beyond the access they have goes on reaching it.
     """
     site = await tx.fetch(Site, input.site_id, Action.MANAGE_BLOCKED_REQUESTERS, "siteId")
     ibm_id = input.ibm_id.strip()
@@ -41,7 +42,7 @@ async def block(tx: Transaction, input: BlockRequesterInput) -> dict[str, Any]:
     event, reason = Event.REQUESTER_BLOCKED, blocked.reason
     tx.record(event, blocked, name=ibm_id, after=values_of(blocked), reason=reason)
     request = await _pending(tx, ibm_id, site, AccessRequest.site_id == site.id)
-    if request is not None:
+    if request is not None and request.kind is AccessRequestKind.ACCESS:
         await cancel_naming_by(tx, request)
         request.site_id = None
     return {"blocked_requester_id": blocked.id, "site_id": site.id}

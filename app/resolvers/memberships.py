@@ -4,24 +4,35 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+import strawberry
 
+from app.access_rules import check_end
 from app.contact_rules import check_person
 from app.context import Transaction
-from app.db.models import Membership, Site, User
+from app.db.models import AccessRequest, Membership, Site, User
 from app.errors import Code, Fault, UserError, refuse
 from app.history import values_of
 from app.identity import person_with
 from app.messages import notices
 from app.policy import Action
-from app.resolvers.closing import close_as_granted, pending_request
-from app.resolvers.giving import active_membership, assign, give, levels_of, record_change
-from app.resolvers.limits import most_to_give, site_now
+from app.resolvers.closing import close_as_denied, close_as_granted, close_as_withdrawn, pending_request
+from app.resolvers.giving import (
+    Access,
+    active_membership,
+    assign,
+    give,
+    given_anew,
+    levels_of,
+    record_change,
+)
+from app.resolvers.handing_over import cancel_nomination_of, cancel_unless_lasting
+from app.resolvers.limits import held_by, most_to_give, site_now
 from app.resolvers.proposing import cancel_naming, must_wait, propose
 from app.resolvers.templates import levels_given
 from app.rules import (
+    AccessRequestKind,
+    DenialReason,
     Event,
-    Levels,
-    Role,
     check_levels,
     check_role,
     check_version,
@@ -46,6 +57,7 @@ async def add(tx: Transaction, input: AddUserInput) -> dict[str, Any]:
     faults += check_justification(input.justification, "justification")
     faults += check_role(input.role)
     faults += check_levels(input.role, given)
+    faults += check_end(input.ends_at, "endsAt")
     faults += check_at_most(most, given, no_levels())
     if not input.confirmed:
         faults.append(Fault(code=Code.CONFIRMATION_REQUIRED, path=("confirmed",)))
@@ -55,22 +67,21 @@ async def add(tx: Transaction, input: AddUserInput) -> dict[str, Any]:
     if await active_membership(tx, site.id, user.id):
         raise refuse(Code.ALREADY_MEMBER, "ibmId")
     justification = tidy(input.justification)
+    access = Access(input.role, given, input.ends_at, justification)
     if await must_wait(tx, site.id, user.id, input.role):
-        return await propose(tx, NamingKind.ADD, site.id, user, given, justification)
-    return await add_now(tx, site.id, user, input.role, given, justification)
+        return await propose(tx, NamingKind.ADD, site.id, user, access)
+    return await add_now(tx, site.id, user, access)
 
 
-async def add_now(
-    tx: Transaction, site_id: UUID, user: User, role: Role, given: Levels, justification: str | None
-) -> dict[str, Any]:
+async def add_now(tx: Transaction, site_id: UUID, user: User, access: Access) -> dict[str, Any]:
     """What adding does, once it was checked and does not wait for anybody."""
     await cancel_naming(tx, site_id, user.id)
-    membership = await give(tx, site_id, user, role, given, justification)
+    membership = await give(tx, site_id, user, access)
     request = await pending_request(tx, (await site_now(tx, site_id)).number, user.id)
     if request is not None:
         # It may be without a site: made before the site was, or by somebody who is blocked.
         request.site_id = site_id
-        close_as_granted(tx, request, user, role, justification)
+        close_as_granted(tx, request, user, access.role, access.justification)
     await notices.welcome(tx.session, membership)
     return {
         "membership_id": membership.id,
@@ -89,66 +100,89 @@ async def _person(tx: Transaction, ibm_id: str, email: str) -> User:
 
 
 async def update(tx: Transaction, input: MembershipChangeInput) -> dict[str, Any]:
-    """Change role and levels; what is left out stays as it is."""
+    """Change role, levels and end; what is left out stays as it is. An ended membership can be given a new end."""
     membership = await tx.fetch(Membership, input.membership_id, Action.UPDATE_MEMBERSHIP, "membershipId")
-    role, held = input.role or membership.role, levels_of(membership)
-    given = await levels_given(tx, membership.site_id, input.template_id, input.privileges)
-    most = await most_to_give(tx, membership.site_id, tx.actor.user_id)
+    role, held, site_id = input.role or membership.role, levels_of(membership), membership.site_id
+    given = await levels_given(tx, site_id, input.template_id, input.privileges)
+    ends_at = membership.ends_at if input.ends_at is strawberry.UNSET else input.ends_at
+    new_end = ends_at != membership.ends_at
     faults = [
         *check_version(input.expected_version, membership.version, membership_id=membership.id),
         *check_role(role),
         *check_levels(role, held | given),
-        *check_at_most(most, given, held),
+        *(check_end(ends_at, "endsAt") if new_end else ()),
+        *check_at_most(
+            await most_to_give(tx, site_id, tx.actor.user_id),
+            given_anew(membership, given) if new_end else given,
+            await held_by(tx, site_id, membership.user_id) if new_end else held,
+        ),
         *check_optional_justification(input.justification, "justification"),
     ]
     if faults:
         raise UserError(*faults)
-    justification = tidy(input.justification)
-    if role is not membership.role and await must_wait(tx, membership.site_id, membership.user_id, role):
+    access = Access(role, given, ends_at, tidy(input.justification))
+    named = role is not membership.role or new_end
+    if named and await must_wait(tx, site_id, membership.user_id, role):
         user = await tx.session.get_one(User, membership.user_id)
-        waiting = await propose(tx, NamingKind.UPDATE, membership.site_id, user, given, justification)
+        waiting = await propose(tx, NamingKind.UPDATE, site_id, user, access)
         return {**waiting, "membership_id": membership.id}
-    return await update_now(tx, membership, role, held | given, justification)
+    return await update_now(tx, membership, access)
 
 
-async def update_now(
-    tx: Transaction, membership: Membership, role: Role, wanted: Levels, justification: str | None
-) -> dict[str, Any]:
+async def update_now(tx: Transaction, membership: Membership, access: Access) -> dict[str, Any]:
     """What an update does, once it was checked and does not wait for anybody."""
-    if role is not membership.role:
+    if (access.role, access.ends_at) != (membership.role, membership.ends_at):
         await cancel_naming(tx, membership.site_id, membership.user_id)
     before = values_of(membership)
-    membership.justification = justification or membership.justification
-    await assign(tx, membership, role, wanted)
+    membership.justification = access.justification or membership.justification
+    membership.ends_at = access.ends_at
+    await cancel_unless_lasting(tx, membership)
+    await assign(tx, membership, access.role, access.levels)
     name = await _name(tx, membership)
-    record_change(tx, Event.MEMBERSHIP_UPDATED, membership, name, before, justification)
+    record_change(tx, Event.MEMBERSHIP_UPDATED, membership, name, before, access.justification)
     await notices.access_changed(tx.session, membership, before)
     return {"membership_id": membership.id, "site_id": membership.site_id}
 
 
 async def remove(tx: Transaction, input: MembershipRemovalInput) -> dict[str, Any]:
-    """Take a member's access away."""
+    """Take a member's access away; what they had asked for as a member is thereby denied."""
     membership = await tx.fetch(Membership, input.membership_id, Action.REMOVE_MEMBERSHIP, "membershipId")
     faults = list(check_optional_justification(input.reason, "reason"))
     if faults:
         raise UserError(*faults)
     await _delete(tx, membership, Event.MEMBERSHIP_REMOVED, tidy(input.reason))
+    request = await _request_of_member(tx, membership)
+    if request is not None:
+        requester = await tx.session.get_one(User, membership.user_id)
+        close_as_denied(tx, request, requester, DenialReason.ACCESS_NOT_NECESSARY)
+        await notices.access_denied(tx.session, request)
     await notices.access_removed(tx.session, membership)
     return {"removed": membership.id, "site_id": membership.site_id}
 
 
 async def leave(tx: Transaction, input: LeaveSiteInput) -> dict[str, Any]:
-    """Give up one's own access."""
+    """Give up one's own access, and what one had asked for as a member."""
     site = await tx.fetch(Site, input.site_id, Action.LEAVE_SITE, "siteId")
     statement = sa.select(Membership).where(
         Membership.site_id == site.id, Membership.user_id == tx.actor.user_id
     )
     membership = (await tx.session.scalars(statement)).one()
     await _delete(tx, membership, Event.SITE_LEFT, None)
+    request = await _request_of_member(tx, membership)
+    if request is not None:
+        close_as_withdrawn(tx, request)
     return {"removed": membership.id}
 
 
+async def _request_of_member(tx: Transaction, membership: Membership) -> AccessRequest | None:
+    """What waits for a decision and makes sense for a member only."""
+    site = await tx.session.get_one(Site, membership.site_id)
+    request = await pending_request(tx, site.number, membership.user_id)
+    return request if request and request.kind is not AccessRequestKind.ACCESS else None
+
+
 async def _delete(tx: Transaction, membership: Membership, event: Event, reason: str | None) -> None:
+    await cancel_nomination_of(tx, membership)
     await cancel_naming(tx, membership.site_id, membership.user_id)
     tx.record(
         event,

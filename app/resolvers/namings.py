@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 
+from app.access_rules import check_end
 from app.actor import Actor
 from app.context import Transaction
 from app.db.models import AccessRequest, Membership, User
@@ -14,15 +15,13 @@ from app.errors import Code, UserError, refuse
 from app.identity import standings_of
 from app.policy import Action, allows
 from app.resolvers.access_requests import check_pending, grant_now
-from app.resolvers.giving import active_membership, levels_of
+from app.resolvers.giving import Access, active_membership, given_anew, levels_in, membership_of
 from app.resolvers.limits import held_by, most_to_give
 from app.resolvers.memberships import add_now, update_now
 from app.resolvers.proposing import close
-from app.rules import PRIVILEGES, Level, Role
+from app.rules import Role
 from app.schema.site_rule_inputs import ConfirmNamingInput, RejectNamingInput
 from app.site_rules import NamingKind, NamingState, check_at_most
-
-SECONDARY = Role.SECONDARY_CONTACT
 
 
 async def confirm(tx: Transaction, input: ConfirmNamingInput) -> dict[str, Any]:
@@ -55,9 +54,8 @@ async def _add(tx: Transaction, naming: Naming) -> dict[str, Any]:
     await _check_proposer(tx, naming, Action.ADD_USER, naming)
     if await active_membership(tx, naming.site_id, naming.user_id):
         raise refuse(Code.ALREADY_MEMBER)
-    given = await _given(tx, naming)
     user = await tx.session.get_one(User, naming.user_id)
-    return await add_now(tx, naming.site_id, user, SECONDARY, given, naming.justification)
+    return await add_now(tx, naming.site_id, user, await _access(tx, naming, None))
 
 
 async def _grant(tx: Transaction, naming: Naming) -> dict[str, Any]:
@@ -65,19 +63,16 @@ async def _grant(tx: Transaction, naming: Naming) -> dict[str, Any]:
     asked = (await tx.session.scalars(found.with_for_update())).one()
     check_pending(asked)
     await _check_proposer(tx, naming, Action.DECIDE_ACCESS_REQUEST, asked)
-    given = await _given(tx, naming)
-    return await grant_now(tx, naming.site_id, asked, SECONDARY, given, naming.justification)
+    membership = await membership_of(tx, naming.site_id, naming.user_id)
+    return await grant_now(tx, naming.site_id, asked, await _access(tx, naming, membership))
 
 
 async def _update(tx: Transaction, naming: Naming) -> dict[str, Any]:
-    found = sa.select(Membership).where(
-        Membership.site_id == naming.site_id, Membership.user_id == naming.user_id
-    )
-    membership = (await tx.session.scalars(found)).one()
+    # Whoever takes the membership away cancels the naming.
+    membership = cast(Membership, await membership_of(tx, naming.site_id, naming.user_id))
     tx.require(Action.UPDATE_MEMBERSHIP, membership)
     await _check_proposer(tx, naming, Action.UPDATE_MEMBERSHIP, membership)
-    wanted = levels_of(membership) | await _given(tx, naming)
-    return await update_now(tx, membership, SECONDARY, wanted, naming.justification)
+    return await update_now(tx, membership, await _access(tx, naming, membership))
 
 
 ACTS: dict[NamingKind, Callable[[Transaction, Naming], Awaitable[dict[str, Any]]]] = {
@@ -94,12 +89,12 @@ async def _check_proposer(tx: Transaction, naming: Naming, action: Action, row: 
         raise refuse(Code.PROPOSER_NOT_ALLOWED)
 
 
-async def _given(tx: Transaction, naming: Naming) -> dict[str, Level]:
-    """The levels that were proposed. Raises LEVEL_ABOVE_YOURS when the proposer may not give them any more."""
-    kept = {name: getattr(naming, name) for name in PRIVILEGES}
-    given = {name: level for name, level in kept.items() if level is not None}
+async def _access(tx: Transaction, naming: Naming, membership: Membership | None) -> Access:
+    """What was proposed. Raises LEVEL_ABOVE_YOURS when the proposer may not give it any more, END_IN_PAST."""
+    given = levels_in(naming)
     most = await most_to_give(tx, naming.site_id, naming.proposed_by_id)
-    faults = list(check_at_most(most, given, await held_by(tx, naming.site_id, naming.user_id)))
+    held = await held_by(tx, naming.site_id, naming.user_id)
+    faults = [*check_at_most(most, given_anew(membership, given), held), *check_end(naming.ends_at)]
     if faults:
         raise UserError(*faults)
-    return given
+    return Access(Role.SECONDARY_CONTACT, given, naming.ends_at, naming.justification)

@@ -12,9 +12,9 @@ from app.db.site_rules import Naming
 from app.errors import Code, refuse
 from app.history import values_of
 from app.policy import Action
-from app.resolvers.giving import active_membership, free_seat
+from app.resolvers.giving import Access, active_membership, free_seat
 from app.resolvers.limits import site_now
-from app.rules import Event, Levels, Role, UpdateLevel
+from app.rules import Event, Role, UpdateLevel
 from app.site_rules import NamingKind, NamingState
 
 EVENTS = {
@@ -38,8 +38,7 @@ async def propose(
     kind: NamingKind,
     site_id: UUID,
     user: User,
-    given: Levels,
-    justification: str | None,
+    access: Access,
     access_request_id: UUID | None = None,
 ) -> dict[str, Any]:
     """Let the naming of a secondary contact wait for a second person; nothing of it takes effect before.
@@ -61,14 +60,15 @@ async def propose(
         site_id=site_id,
         user_id=user.id,
         access_request_id=access_request_id,
-        justification=justification,
+        justification=access.justification,
+        ends_at=access.ends_at,
         proposed_by_id=tx.actor.user_id,
-        **given,
+        **access.levels,
     )
     tx.session.add(naming)
     await tx.session.flush()
     event, after = Event.NAMING_PROPOSED, values_of(naming)
-    tx.record(event, naming, name=user.name, after=after, justification=justification)
+    tx.record(event, naming, name=user.name, after=after, justification=access.justification)
     return {"pending_naming_id": naming.id, "site_id": site_id, "access_request_id": access_request_id}
 
 

@@ -5,13 +5,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from app.context import Transaction
+from app.context import Transaction, key_in
 from app.db.models import Site
 from app.db.site_rules import PrivilegeTemplate
 from app.errors import Code, UserError, refuse
 from app.history import values_of
 from app.policy import Action
-from app.query.ids import parse_id
+from app.resolvers.giving import levels_in
 from app.rules import NAME_LENGTH, PRIVILEGES, Event, Level, check_version
 from app.schema.inputs import PrivilegesInput, levels
 from app.schema.site_rule_inputs import (
@@ -81,14 +81,11 @@ async def levels_given(
     given = levels(privileges)
     if template_id is None:
         return given
-    parsed = parse_id(template_id)
-    if not parsed or parsed[0] != "privilege_template":
-        raise refuse(Code.WRONG_ID_KIND, "templateId", expected=PrivilegeTemplate.__name__)
-    template = await tx.session.get(PrivilegeTemplate, (site_id, parsed[1]))
+    key = key_in(template_id, PrivilegeTemplate, "templateId")
+    template = await tx.session.get(PrivilegeTemplate, (site_id, key))
     if template is None:
         raise refuse(Code.NOT_FOUND, "templateId")
-    kept = {name: getattr(template, name) for name in PRIVILEGES}
-    return {name: level for name, level in kept.items() if level is not None} | given
+    return levels_in(template) | given
 
 
 async def _check_name(tx: Transaction, template: PrivilegeTemplate) -> None:

@@ -7,6 +7,7 @@ import strawberry
 
 from app.schema.delivery_enums import MessageOrderField, MessageState
 from app.schema.enums import (
+    AccessRequestKind,
     AccessRequestOrderField,
     AccessRequestState,
     ContactType,
@@ -28,7 +29,11 @@ class MembershipFilter:
     text: str | None = described(
         "Name, e-mail address or IBMid contains this, without regard to case and accents.", default=None
     )
-    privileges_at_least: PrivilegesInput | None = described("Holds at least these levels.", default=None)
+    active: bool | None = described("Access has not ended, or has.", default=None)
+    privileges_at_least: PrivilegesInput | None = described(
+        "May use at least these levels at this moment; an ended membership has NONE of everything.",
+        default=None,
+    )
 
 
 @strawberry.input(description="How memberships are sorted.")
@@ -44,6 +49,7 @@ class AccessRequestFilter:
     """Which requests."""
 
     states: list[AccessRequestState] | None = described("Is in one of these states.", default=None)
+    kinds: list[AccessRequestKind] | None = described("Is of one of these kinds.", default=None)
 
 
 @strawberry.input(description="How access requests are sorted.")

@@ -1,7 +1,9 @@
 """Contacts, as the schema shows them."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
+import sqlalchemy as sa
 import strawberry
 
 from app.db import models as m
@@ -12,6 +14,7 @@ from app.schema.enums import ContactType
 from app.schema.history import IN_A_SITE, HistoryEvent, history_of
 from app.schema.lists import VERSION, Connection, Node, opaque_id
 from app.schema.permissions import ContactPermissions
+from app.schema.users import User
 
 if TYPE_CHECKING:
     from app.schema.types import Site
@@ -68,3 +71,23 @@ class Contact(Node):
         last: Last = None,
         before: Before = None,
     ) -> Connection[HistoryEvent]: ...
+
+
+@strawberry.type(
+    description="The monthly review of a site's contacts. It is due one month after the last one, or after the site "
+    "was created."
+)
+class ContactReview:
+    """The monthly review."""
+
+    last_done_at: datetime | None = reads(
+        Column(m.Site.contacts_reviewed_at), "When it was last confirmed; null when it never was."
+    )
+    last_done_by: User | None = reads(
+        Relation(m.User, on="id", local="contacts_reviewed_by_id"),
+        "Who confirmed it; null when nobody did, or when the caller may not see the person.",
+    )
+    next_due_at: datetime = reads(Column(m.Site.contacts_review_due_at), "When it has to be done next.")
+    overdue: bool = reads(
+        Column(m.Site.contacts_review_due_at <= sa.func.now()), "Whether it should have been done by now."
+    )

@@ -10,12 +10,14 @@ import strawberry
 
 from app.errors import Code
 from app.rules import (
+    AccessRequestKind,
     AccessRequestState,
     ContactType,
     DenialReason,
     ErrorPolicy,
     Event,
     Language,
+    NominationState,
     OverviewLevel,
     PrivilegeName,
     PurchaseAndDownloadLevel,
@@ -29,6 +31,7 @@ from app.site_rules import NamingKind, NamingState
 from app.subjects import SubjectType
 
 __all__ = [
+    "AccessRequestKind",
     "AccessRequestOrderField",
     "AccessRequestState",
     "Code",
@@ -41,6 +44,7 @@ __all__ = [
     "MembershipOrderField",
     "NamingKind",
     "NamingState",
+    "NominationState",
     "OrderDirection",
     "OverviewLevel",
     "PrivilegeName",
@@ -145,6 +149,27 @@ describe(
     },
 )
 describe(
+    AccessRequestKind,
+    "What an access request asks for.",
+    {
+        "ACCESS": "Somebody who has no access asks for it.",
+        "EXTENSION": "A member whose access ends, or has ended, asks for a later end.",
+        "HIGHER_LEVEL": "A member asks for higher levels, or to become a secondary contact.",
+    },
+)
+describe(
+    NominationState,
+    "Where a nomination stands. A closed nomination is never reopened.",
+    {
+        "PENDING": "Waits for the nominee's answer.",
+        "ACCEPTED": "The nominee accepted and became the primary contact.",
+        "DECLINED": "The nominee declined.",
+        "CANCELLED": "The primary contact took it back, or the nominee's access was taken away or given an end, or "
+        "the primary contact changed in another way.",
+        "EXPIRED": "The nominee did not answer in time.",
+    },
+)
+describe(
     DenialReason,
     "Why access was denied.",
     {
@@ -243,6 +268,7 @@ describe(
         "MEMBERSHIP": "One user's access to the site.",
         "CONTACT": "A contact of the site.",
         "ACCESS_REQUEST": "A request for access.",
+        "NOMINATION": "A nomination of a new primary contact.",
         "WEBHOOK": "A webhook of the site; no values are shown of it, as its address may hold a secret.",
         "CALENDAR_SUBSCRIPTION": "A calendar that is subscribed to the review reminder; no values are shown of it.",
         "E_NOTIFICATION_PREFERENCE": "What a person has set for eNotifications; the subject's id is the person's.",
@@ -258,13 +284,13 @@ describe(
         "SITE_CREATED": "The site was created.",
         "USER_REGISTERED": "A person became known to the service. Concerns no site.",
         "USER_SIGNED_IN_FIRST": "A person signed in for the first time. Concerns no site.",
-        "ACCESS_REQUESTED": "Somebody asked for access.",
+        "ACCESS_REQUESTED": "Somebody asked for access, or a member for more.",
         "ACCESS_REQUEST_WITHDRAWN": "A requester took their request back.",
         "ACCESS_REQUEST_EXPIRED": "A request ran out before it was decided.",
         "ACCESS_REQUEST_GRANTED": "A request was granted.",
         "ACCESS_REQUEST_DENIED": "A request was denied.",
         "USER_ADDED": "A person was given access.",
-        "MEMBERSHIP_UPDATED": "Role or levels of a member were changed.",
+        "MEMBERSHIP_UPDATED": "Role, levels or end of a member's access were changed.",
         "MEMBERSHIP_REMOVED": "A member's access was taken away.",
         "SITE_LEFT": "A member gave up their access.",
         "CONTACT_CREATED": "A contact was written.",
@@ -289,6 +315,12 @@ describe(
         "NAMING_CONFIRMED": "A second person confirmed the naming of a secondary contact.",
         "NAMING_REJECTED": "A second person rejected the naming of a secondary contact.",
         "NAMING_CANCELLED": "The naming of a secondary contact was taken back, or overtaken by something else.",
+        "PRIMARY_CONTACT_NOMINATED": "The primary contact asked a member to take over.",
+        "NOMINATION_ACCEPTED": "The nominee accepted.",
+        "NOMINATION_DECLINED": "The nominee declined.",
+        "NOMINATION_CANCELLED": "A nomination was taken back, or ended with the nominee's access.",
+        "NOMINATION_EXPIRED": "A nomination ran out before it was answered.",
+        "PRIMARY_CONTACT_HANDED_OVER": "A member became the primary contact.",
     },
 )
 describe(

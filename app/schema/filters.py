@@ -9,13 +9,21 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.models import AccessRequest, Contact, HistoryEvent, Membership, Site, User
+from app.db.nominations import Nomination
 from app.db.outbox import Message
 from app.db.preferences import ENotificationPreference
 from app.db.webhooks import WebhookDelivery
 from app.errors import bad_input
 from app.query.declare import Arguments
 from app.query.ids import parse_id
-from app.rules import HEARD_BY, PRIVILEGES, SECONDARY_CONTACT_SEATS, ContactType
+from app.rules import (
+    HEARD_BY,
+    PRIVILEGES,
+    SECONDARY_CONTACT_SEATS,
+    ContactType,
+    NominationState,
+    OverviewLevel,
+)
 from app.texts import fold, is_readable, site_number
 
 Conditions = list[sa.ColumnElement[bool]]
@@ -30,6 +38,19 @@ def held(name: str, table: Any = Membership) -> Any:
     """The level of a privilege that a membership holds; the primary contact's is the highest."""
     column = getattr(table, name)
     return sa.func.coalesce(column, sa.literal(PRIVILEGES[name].highest, column.type))
+
+
+def effective(name: str) -> Any:
+    """The level of a privilege that a member may use at this moment: none once access has ended."""
+    column = getattr(Membership, name)
+    none = sa.literal(next(iter(PRIVILEGES[name].levels)), column.type)
+    return sa.case((Membership.active, held(name)), else_=none)
+
+
+effective_overview = sa.case(
+    (Membership.active, sa.literal(OverviewLevel.VIEW, sa.Enum(OverviewLevel, native_enum=False)))
+)
+"""The overview of the contacts, which every member may see while access lasts."""
 
 
 def key_of(value: str, kind: str) -> UUID:
@@ -64,10 +85,12 @@ def memberships(arguments: Arguments, actor: Any) -> Conditions:
         patterns = arguments.value(ARRAY(sa.Text), "filter", "text", convert=_patterns)
         searched = User.sort_name + " " + sa.func.lower(User.email) + " " + sa.func.lower(User.ibm_id)
         conditions.append(searched.like(sa.all_(patterns)))
+    if arguments.has("filter", "active"):
+        conditions.append(Membership.active == arguments.value(sa.Boolean, "filter", "active"))
     for name, privilege in PRIVILEGES.items():
         path = ("filter", "privilegesAtLeast", *privilege.path)
         if arguments.has(*path):
-            conditions.append(held(name) >= arguments.value(getattr(Membership, name).type, *path))
+            conditions.append(effective(name) >= arguments.value(getattr(Membership, name).type, *path))
     return conditions
 
 
@@ -90,10 +113,24 @@ def searched_words(folded: Callable[[str], str], text: str) -> list[str]:
 
 def access_requests(arguments: Arguments, actor: Any) -> Conditions:
     """The requests that an `AccessRequestFilter` leaves."""
-    if not arguments.has("filter", "states"):
-        return []
-    states = arguments.value(ARRAY(AccessRequest.state.type), "filter", "states")
-    return [AccessRequest.current_state == sa.any_(states)]
+    conditions: Conditions = []
+    if arguments.has("filter", "states"):
+        states = arguments.value(ARRAY(AccessRequest.state.type), "filter", "states")
+        conditions.append(AccessRequest.current_state == sa.any_(states))
+    if arguments.has("filter", "kinds"):
+        kinds = arguments.value(ARRAY(AccessRequest.kind.type), "filter", "kinds")
+        conditions.append(AccessRequest.kind == sa.any_(kinds))
+    return conditions
+
+
+def pending_nominations(arguments: Arguments, actor: Any) -> Conditions:
+    """The nominations that wait for an answer."""
+    return [Nomination.current_state == NominationState.PENDING]
+
+
+def oldest_first(arguments: Arguments) -> list[Any]:
+    """Nominations in the order in which they were made."""
+    return [Nomination.created_at, Nomination.id]
 
 
 def webhook_deliveries(arguments: Arguments, actor: Any) -> Conditions:

@@ -1,10 +1,11 @@
 """The inputs of mutations, as plain values. A leaf: resolvers import it."""
 
+from datetime import datetime
 from typing import Any
 
 import strawberry
 
-from app.rules import PRIVILEGES, Level
+from app.rules import ACCESS_YEARS, PRIVILEGES, Level
 from app.schema.enums import (
     DenialReason,
     PrivilegeName,
@@ -117,11 +118,22 @@ class AccessRequestGrantInput:
     """A grant."""
 
     access_request_id: strawberry.ID = described("The pending request.")
-    role: Role = described("SECONDARY_CONTACT or USER.")
+    role: Role | None = described(
+        "SECONDARY_CONTACT or USER. Required for the kind ACCESS. A member who asked for an extension or for a higher "
+        "level never loses their role, and gets the role they asked for when neither role nor levels are given.",
+        default=None,
+    )
     privileges: PrivilegesInput | None = described(
-        "The levels the new member gets; the rest is NONE.", default=None
+        "The levels the new member gets; the rest is NONE. A member never loses levels, and gets those they asked for "
+        "when neither role nor levels are given.",
+        default=None,
     )
     template_id: strawberry.ID | None = described(TEMPLATE, default=None)
+    ends_at: datetime | None = described(
+        "When access ends; null for no end. When left out, there is none for a new member, the one asked for in an "
+        "extension, and otherwise the one there was. A member's access never ends earlier by this.",
+        default=strawberry.UNSET,
+    )
     justification: str | None = described(
         "Why access is given, where the requester gave no reason or the approver has more to say; both are kept. "
         "Up to 2,000 characters.",
@@ -160,6 +172,9 @@ class PersonToAddInput:
         "The levels the new member gets; the rest is NONE.", default=None
     )
     template_id: strawberry.ID | None = described(TEMPLATE, default=None)
+    ends_at: datetime | None = described(
+        f"When access ends, at most {ACCESS_YEARS} years ahead; left out or null for no end.", default=None
+    )
 
 
 @strawberry.input(description="Gives a person access without waiting for a request.")
@@ -202,6 +217,11 @@ class MembershipChangeInput:
     )
     privileges: PrivilegesInput | None = described("Levels to change; the rest stays as it is.", default=None)
     template_id: strawberry.ID | None = described(TEMPLATE, default=None)
+    ends_at: datetime | None = described(
+        f"When access ends, at most {ACCESS_YEARS} years ahead; null for no end; stays as it is when left out. An "
+        "ended membership goes on when it is given a new end, or none.",
+        default=strawberry.UNSET,
+    )
     justification: str | None = described(
         "Why; replaces the one that is kept. Up to 2,000 characters.", default=None
     )

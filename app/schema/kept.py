@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.db.models import AccessRequest, Contact, HistoryEvent, Membership, Site, User
+from app.db.nominations import Nomination
 from app.db.preferences import ENotificationPreference
 from app.policy import Action
 from app.query.declare import Kept
@@ -22,6 +23,7 @@ MODELS: Mapping[SubjectType, Any] = {
     SubjectType.MEMBERSHIP: Membership,
     SubjectType.CONTACT: Contact,
     SubjectType.ACCESS_REQUEST: AccessRequest,
+    SubjectType.NOMINATION: Nomination,
     SubjectType.SITE: Site,
     SubjectType.USER: User,
     SubjectType.E_NOTIFICATION_PREFERENCE: ENotificationPreference,
@@ -53,9 +55,17 @@ PATHS: Mapping[SubjectType, Mapping[str, str]] = {
         "state": "state",
         "justification": "justification",
         **{name: f"requestedPrivileges.{path}" for name, path in _LEVELS.items()},
+        "kind": "kind",
+        "requested_role": "requestedRole",
+        "requested_ends_at": "requestedEndsAt",
         "approver_justification": "approverJustification",
         "granted_role": "grantedRole",
         "denial_reason": "denialReason",
+        "closed_at": "closedAt",
+    },
+    SubjectType.NOMINATION: {
+        "state": "state",
+        "justification": "justification",
         "closed_at": "closedAt",
     },
     SubjectType.SITE: {

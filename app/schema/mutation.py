@@ -4,10 +4,14 @@ import strawberry
 from strawberry.types import Info
 
 from app.policy import Action
-from app.resolvers import access_requests, contacts, memberships, preferences, webhooks
+from app.resolvers import access_requests, asking, contacts, memberships, nominations, preferences, webhooks
+from app.rules import NOMINATION_DAYS
 from app.schema import (
     contact_inputs,
+    handover_inputs,
+    handover_payloads,
     inputs,
+    member_inputs,
     payloads,
     preference_inputs,
     preference_payloads,
@@ -30,6 +34,20 @@ class Mutation(BulkMutation, SiteRuleMutations):
         """Ask for access."""
         return await write(info, access_requests.request, input)
 
+    @mutation("Asks for a later end of one's own access, also when it has ended.", Action.REQUEST_EXTENSION)
+    async def request_extension(
+        self, info: Info, input: member_inputs.RequestExtensionInput
+    ) -> handover_payloads.RequestExtensionPayload | None:
+        """Ask for a later end."""
+        return await write(info, asking.request_extension, input)
+
+    @mutation("Asks for higher levels, or to become a secondary contact.", Action.REQUEST_HIGHER_LEVEL)
+    async def request_higher_level(
+        self, info: Info, input: member_inputs.RequestHigherLevelInput
+    ) -> handover_payloads.RequestHigherLevelPayload | None:
+        """Ask for more."""
+        return await write(info, asking.request_higher_level, input)
+
     @mutation("Takes back one's own pending request.", Action.WITHDRAW_ACCESS_REQUEST)
     async def withdraw_access_request(
         self, info: Info, input: inputs.WithdrawAccessRequestInput
@@ -38,7 +56,7 @@ class Mutation(BulkMutation, SiteRuleMutations):
         return await write(info, access_requests.withdraw, input)
 
     @mutation(
-        "Grants a pending request: the requester becomes a member with this role and these levels.",
+        "Grants a pending request: the requester becomes a member; one who is a member is raised, never lowered.",
         Action.DECIDE_ACCESS_REQUEST,
     )
     async def grant_access_request(
@@ -55,15 +73,15 @@ class Mutation(BulkMutation, SiteRuleMutations):
         return await write(info, access_requests.deny, input)
 
     @mutation(
-        "Gives a person access without waiting for a request; a pending request of theirs is "
-        "granted by it. addUserPreview looks the person up before.",
+        "Gives a person access without waiting for a request; a pending request of theirs is granted by it. "
+        "addUserPreview looks the person up before.",
         Action.ADD_USER,
     )
     async def add_user(self, info: Info, input: inputs.AddUserInput) -> payloads.AddUserPayload | None:
         """Gives a person access without waiting for a request; a pending request of theirs is granted by it."""
         return await write(info, memberships.add, input)
 
-    @mutation("Changes role and levels of a member.", Action.UPDATE_MEMBERSHIP)
+    @mutation("Changes role and levels of a member, and when their access ends.", Action.UPDATE_MEMBERSHIP)
     async def update_membership(
         self, info: Info, input: inputs.UpdateMembershipInput
     ) -> payloads.UpdateMembershipPayload | None:
@@ -81,6 +99,40 @@ class Mutation(BulkMutation, SiteRuleMutations):
     async def leave_site(self, info: Info, input: inputs.LeaveSiteInput) -> payloads.LeaveSitePayload | None:
         """Gives up one's own access to a site."""
         return await write(info, memberships.leave, input)
+
+    @mutation(
+        f"Asks a member to become the primary contact within {NOMINATION_DAYS} days. One nomination at a time.",
+        Action.NOMINATE_PRIMARY_CONTACT,
+    )
+    async def nominate_primary_contact(
+        self, info: Info, input: handover_inputs.NominatePrimaryContactInput
+    ) -> handover_payloads.NominatePrimaryContactPayload | None:
+        """Nominate."""
+        return await write(info, nominations.nominate, input)
+
+    @mutation("Takes a pending nomination back.", Action.NOMINATE_PRIMARY_CONTACT)
+    async def cancel_nomination(
+        self, info: Info, input: handover_inputs.CancelNominationInput
+    ) -> handover_payloads.CancelNominationPayload | None:
+        """Cancel a nomination."""
+        return await write(info, nominations.cancel, input)
+
+    @mutation(
+        "Accepts a nomination: the caller becomes the primary contact, the former one a secondary contact or user.",
+        Action.ANSWER_NOMINATION,
+    )
+    async def accept_nomination(
+        self, info: Info, input: handover_inputs.AcceptNominationInput
+    ) -> handover_payloads.AcceptNominationPayload | None:
+        """Accept a nomination."""
+        return await write(info, nominations.accept, input)
+
+    @mutation("Declines a nomination; the primary contact stays.", Action.ANSWER_NOMINATION)
+    async def decline_nomination(
+        self, info: Info, input: handover_inputs.DeclineNominationInput
+    ) -> handover_payloads.DeclineNominationPayload | None:
+        """Decline a nomination."""
+        return await write(info, nominations.decline, input)
 
     @mutation(
         "Writes a new contact. With the type PRIMARY, it takes that from the contact who has it.",
@@ -103,7 +155,7 @@ class Mutation(BulkMutation, SiteRuleMutations):
         return await write(info, contacts.update, input)
 
     @mutation(
-        "Saves the whole form of contacts, or nothing; all faults of all contacts are reported together.",
+        "Saves the whole form of contacts, or nothing; all faults are reported together.",
         Action.CHANGE_CONTACTS,
     )
     async def update_contacts(

@@ -73,6 +73,9 @@ class Naming(Node):
     kind: NamingKind = reads(Column(r.Naming.kind), "By which act.")
     state: NamingState = reads(Column(r.Naming.state), "Where it stands.")
     privileges: NamingPrivileges = reads(Group(), "The levels it will give, or has given.")
+    ends_at: datetime | None = reads(
+        Column(r.Naming.ends_at), "When the access that it gives will end; null when it will not."
+    )
     justification: str | None = reads(Column(r.Naming.justification), "The proposer's reason.")
     created_at: datetime = reads(Column(r.Naming.created_at), "When it was proposed.")
     closed_at: datetime | None = reads(

@@ -4,32 +4,32 @@ A mutation refuses for one of two reasons that a client can know beforehand: the
 `policy.RULES`), or the thing is in a state in which nobody could (an `Obstacle`).
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 import strawberry
 
-from app.db.models import AccessRequest, Contact, Membership, Site
-from app.db.preferences import CalendarSubscription
-from app.db.site_rules import PrivilegeTemplate
 from app.errors import Code
-from app.language import Words, spoken, words
-from app.policy import NOT_PRIMARY, Action, denials, visible, who_may
+from app.language import Words, spoken
+from app.policy import Action, denials, visible, who_may
 from app.query.declare import Chosen, Value, reads
-from app.rules import CALENDAR_SUBSCRIPTIONS, AccessRequestState, ContactType, Role
 from app.schema.enums import Code as UserErrorCode
-from app.site_rules import TEMPLATE_SLOTS
+from app.schema.obstacles import (
+    CLOSED,
+    DECIDED,
+    FROM_PRIMARY_CONTACT,
+    NO_FREE_SLOT,
+    NO_TEMPLATE_SLOT,
+    NOMINATION_CLOSED,
+    PENDING_NOMINATION,
+    PENDING_REQUEST,
+    PENDING_REQUEST_OF_MEMBER,
+    PRIMARY_CONTACT_RECORD,
+    WITHOUT_END,
+    Obstacle,
+)
 
 Case = tuple[sa.ColumnElement[bool], Any]
-
-
-class Obstacle(NamedTuple):
-    """A state in which a mutation refuses whoever asks: its code, its sentence, and when it is so, for a caller."""
-
-    code: Code
-    reason: Words
-    when: Callable[[Any], sa.ColumnElement[bool]]
 
 
 def _refused(code: Code, reason: Words) -> dict[str, Any]:
@@ -56,69 +56,6 @@ def may(action: Action, *obstacles: Obstacle) -> Chosen:
 def permission(action: Action, description: str, *obstacles: Obstacle) -> Any:
     """The field of a type that says whether the caller may."""
     return reads(may(action, *obstacles), description, action)
-
-
-def obstacle(code: Code, when: Callable[[Any], sa.ColumnElement[bool]], **parameters: Any) -> Obstacle:
-    """A state that is told by the sentence of its code."""
-    return Obstacle(code, words(code.value, **parameters), when)
-
-
-DECIDED = obstacle(
-    Code.ALREADY_DECIDED,
-    lambda _: AccessRequest.state.in_([AccessRequestState.GRANTED, AccessRequestState.DENIED]),
-)
-CLOSED = obstacle(Code.REQUEST_CLOSED, lambda _: AccessRequest.current_state != AccessRequestState.PENDING)
-FROM_PRIMARY_CONTACT = Obstacle(
-    Code.FORBIDDEN,
-    words(NOT_PRIMARY.denial),
-    lambda _: (
-        sa.exists()
-        .where(
-            Membership.site_id == AccessRequest.site_id,
-            Membership.user_id == AccessRequest.requester_id,
-            Membership.role == Role.PRIMARY_CONTACT,
-        )
-        .correlate(AccessRequest)
-    ),
-)
-PRIMARY_CONTACT_RECORD = obstacle(
-    Code.PRIMARY_CONTACT_TYPE_REQUIRED,
-    lambda _: sa.literal(ContactType.PRIMARY, Contact.types.type.item_type) == sa.any_(Contact.types),
-)
-PENDING_REQUEST = obstacle(
-    Code.PENDING_REQUEST_EXISTS,
-    lambda caller: (
-        sa.exists()
-        .where(
-            AccessRequest.site_id == Site.id,
-            AccessRequest.requester_id == caller.user_id,
-            AccessRequest.current_state == AccessRequestState.PENDING,
-        )
-        .correlate(Site)
-    ),
-)
-NO_FREE_SLOT = obstacle(
-    Code.CALENDAR_SUBSCRIPTION_LIMIT,
-    lambda caller: (
-        sa.select(sa.func.count())
-        .where(CalendarSubscription.user_id == caller.user_id)
-        .correlate(None)
-        .scalar_subquery()
-        >= CALENDAR_SUBSCRIPTIONS
-    ),
-    limit=CALENDAR_SUBSCRIPTIONS,
-)
-NO_TEMPLATE_SLOT = obstacle(
-    Code.TEMPLATE_LIMIT,
-    lambda _: (
-        sa.select(sa.func.count())
-        .where(PrivilegeTemplate.site_id == Site.id)
-        .correlate(Site)
-        .scalar_subquery()
-        >= TEMPLATE_SLOTS
-    ),
-    limit=TEMPLATE_SLOTS,
-)
 
 
 def _reason(row: dict[str, Any], _arguments: Any, caller: Any) -> str | None:
@@ -181,10 +118,12 @@ class SitePermissions:
         NO_FREE_SLOT,
     )
     request_higher_level: Permission = permission(
-        Action.REQUEST_HIGHER_LEVEL, "Ask for a higher level.", PENDING_REQUEST
+        Action.REQUEST_HIGHER_LEVEL, "Ask for a higher level, by requestHigherLevel.", PENDING_REQUEST
     )
     nominate_primary_contact: Permission = permission(
-        Action.NOMINATE_PRIMARY_CONTACT, "Nominate a new primary contact."
+        Action.NOMINATE_PRIMARY_CONTACT,
+        "Nominate a new primary contact, by nominatePrimaryContact.",
+        PENDING_NOMINATION,
     )
     leave_site: Permission = permission(Action.LEAVE_SITE, "Leave the site, by leaveSite.")
 
@@ -195,11 +134,17 @@ class MembershipPermissions:
 
     update: Permission = permission(
         Action.UPDATE_MEMBERSHIP,
-        "Change role and levels, by updateMembership or updateMemberships.",
+        "Change role, levels and end, by updateMembership or updateMemberships.",
     )
     remove: Permission = permission(
         Action.REMOVE_MEMBERSHIP,
         "Take the access away, by removeMembership or removeMemberships.",
+    )
+    request_extension: Permission = permission(
+        Action.REQUEST_EXTENSION,
+        "Ask for a later end, by requestExtension.",
+        WITHOUT_END,
+        PENDING_REQUEST_OF_MEMBER,
     )
 
 
@@ -219,6 +164,21 @@ class AccessRequestPermissions:
     )
     withdraw: Permission = permission(
         Action.WITHDRAW_ACCESS_REQUEST, "Take it back, by withdrawAccessRequest.", DECIDED, CLOSED
+    )
+
+
+@strawberry.type(description="What the caller may do with a nomination, and if not, why.")
+class NominationPermissions:
+    """What the caller may do with a nomination."""
+
+    accept: Permission = permission(
+        Action.ANSWER_NOMINATION, "Accept it, by acceptNomination.", NOMINATION_CLOSED
+    )
+    decline: Permission = permission(
+        Action.ANSWER_NOMINATION, "Decline it, by declineNomination.", NOMINATION_CLOSED
+    )
+    cancel: Permission = permission(
+        Action.NOMINATE_PRIMARY_CONTACT, "Take it back, by cancelNomination.", NOMINATION_CLOSED
     )
 
 

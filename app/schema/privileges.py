@@ -14,6 +14,10 @@ def _level(name: str, description: str) -> Any:
     return reads(Column(filters.held(name)), description)
 
 
+def _effective(name: str, description: str) -> Any:
+    return reads(Column(filters.effective(name)), description)
+
+
 def _wish(name: str, description: str) -> Any:
     return reads(Column(getattr(m.AccessRequest, name)), description)
 
@@ -32,10 +36,10 @@ class AccountManagementPrivileges:
 
 
 @strawberry.type(
-    description="What a member may use. The primary contact holds the highest level of everything."
+    description="What a member was given. The primary contact holds the highest level of everything."
 )
 class PrivilegeSet:
-    """What a member may use."""
+    """What a member was given."""
 
     purchase_and_download: PurchaseAndDownloadLevel = _level(
         "purchase_and_download", "Purchase and download."
@@ -46,6 +50,35 @@ class PrivilegeSet:
     )
     entitlement_allocations: UpdateLevel = _level("entitlement_allocations", "Entitlement allocations.")
     account_management: AccountManagementPrivileges = reads(Group(), "Account management.")
+
+
+@strawberry.type(description="Levels of account management that a member may use at this moment.")
+class EffectiveAccountManagementPrivileges:
+    """Account management at this moment."""
+
+    manage_access: UpdateLevel = _effective("manage_access", "Manage users and access requests.")
+    contact_updates: UpdateLevel = _effective("contact_updates", "See and change contacts.")
+    contact_update_overview: OverviewLevel | None = reads(
+        Column(filters.effective_overview), "See the overview of the contacts; null once access has ended."
+    )
+    account_documents: ViewLevel = _effective("account_documents", "Documents of the account.")
+
+
+@strawberry.type(
+    description="What a member may use at this moment: NONE of everything once access has ended."
+)
+class EffectivePrivilegeSet:
+    """What a member may use at this moment."""
+
+    purchase_and_download: PurchaseAndDownloadLevel = _effective(
+        "purchase_and_download", "Purchase and download."
+    )
+    reporting: ViewLevel = _effective("reporting", "Reporting.")
+    entitlement_inventory: UpdateLevel = _effective(
+        "entitlement_inventory", "Entitlements: inventory and deployments."
+    )
+    entitlement_allocations: UpdateLevel = _effective("entitlement_allocations", "Entitlement allocations.")
+    account_management: EffectiveAccountManagementPrivileges = reads(Group(), "Account management.")
 
 
 @strawberry.type(description="Levels of account management that a requester wishes for.")

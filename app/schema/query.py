@@ -6,6 +6,7 @@ import strawberry
 from strawberry.types import Info
 
 from app.db import models as m
+from app.db import nominations as n
 from app.db import preferences as p
 from app.db.outbox import Message
 from app.db.site_rules import BlockedRequester, Naming, PrivilegeTemplate
@@ -32,6 +33,7 @@ NODES = Find(
         "membership": ("Membership", m.Membership),
         "contact": ("Contact", m.Contact),
         "access_request": ("AccessRequest", m.AccessRequest),
+        "nomination": ("Nomination", n.Nomination),
         "calendar_subscription": ("CalendarSubscription", p.CalendarSubscription),
         "history_event": ("HistoryEvent", m.HistoryEvent),
         "webhook": ("Webhook", Webhook),

@@ -1,6 +1,6 @@
 """The schema, put together: Strawberry's definition, with the declared fields read by the read engine."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import strawberry
@@ -28,6 +28,7 @@ from app.schema.history import HistoryEvent
 from app.schema.messages import Message
 from app.schema.mutation import Mutation
 from app.schema.namings import Naming
+from app.schema.nominations import Nomination
 from app.schema.payloads import ERROR_TYPES
 from app.schema.privilege_templates import PrivilegeTemplate
 from app.schema.query import PUBLIC, Query
@@ -38,11 +39,21 @@ from app.schema.types import AccessRequest, Membership
 from app.schema.users import User
 from app.schema.webhooks import Webhook, WebhookDelivery
 
+
+def _moment(text: str) -> datetime:
+    """A moment as it is given. Raises ValueError when it has no offset: nobody knows when that is."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("A moment needs its offset from UTC, such as 2026-03-01T09:30:00Z.")
+    return moment.astimezone(UTC)
+
+
 DATE_TIME = strawberry.scalar(
     name="DateTime",
-    description="A moment after ISO 8601, in UTC, such as 2026-03-01T09:30:00+00:00.",
-    serialize=datetime.isoformat,
-    parse_value=datetime.fromisoformat,
+    description="A moment after ISO 8601, written in UTC with microseconds, such as 2026-03-01T09:30:00.000000+00:00, "
+    "and read with any offset.",
+    serialize=lambda moment: moment.isoformat(timespec="microseconds"),
+    parse_value=_moment,
     specified_by_url="https://scalars.graphql.org/andimarek/date-time",
 )
 
@@ -54,6 +65,7 @@ def build_schema() -> GraphQLSchema:
         Membership,
         Contact,
         AccessRequest,
+        Nomination,
         Message,
         CalendarSubscription,
         HistoryEvent,

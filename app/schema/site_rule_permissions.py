@@ -9,7 +9,8 @@ from app.db.site_rules import Naming
 from app.errors import Code
 from app.policy import Action
 from app.rules import SECONDARY_CONTACT_SEATS, AccessRequestState
-from app.schema.permissions import Permission, obstacle, permission
+from app.schema.obstacles import obstacle
+from app.schema.permissions import Permission, permission
 from app.site_rules import NamingState
 
 NAMING_CLOSED = obstacle(Code.NAMING_CLOSED, lambda _: Naming.state != NamingState.PENDING)

@@ -6,14 +6,17 @@ from typing import Annotated, Any
 import strawberry
 
 from app.db.models import AccessRequest, Contact, HistoryEvent, Membership, Site, User
+from app.db.nominations import Nomination
 from app.db.preferences import ENotificationPreference
 from app.policy import Action
 from app.query.declare import Group, Variant, reads
 from app.schema.enums import (
+    AccessRequestKind,
     AccessRequestState,
     ContactType,
     DenialReason,
     Language,
+    NominationState,
     PurchaseAndDownloadLevel,
     Role,
     Topic,
@@ -110,6 +113,11 @@ class AccessRequestSnapshot:
     state: AccessRequestState | None = _kept(AccessRequest, "state", "Where the request stood.")
     justification: str | None = _kept(AccessRequest, "justification", "The requester's reason.")
     requested_privileges: PrivilegeLevels = reads(Group(), "The levels the requester wished for.")
+    kind: AccessRequestKind | None = _kept(AccessRequest, "kind", "What was asked for.")
+    requested_role: Role | None = _kept(AccessRequest, "requested_role", "The role a member wished for.")
+    requested_ends_at: datetime | None = _kept(
+        AccessRequest, "requested_ends_at", "Until when an extension was wished for."
+    )
     approver_justification: str | None = _kept(
         AccessRequest, "approver_justification", "The approver's reason."
     )
@@ -117,6 +125,17 @@ class AccessRequestSnapshot:
     denial_reason: DenialReason | None = _kept(AccessRequest, "denial_reason", "Why it was denied.")
     closed_at: datetime | None = _kept(
         AccessRequest, "closed_at", "When it was decided, withdrawn or had expired."
+    )
+
+
+@strawberry.type(description="A nomination of a new primary contact as it was at a moment.")
+class NominationSnapshot:
+    """A nomination."""
+
+    state: NominationState | None = _kept(Nomination, "state", "Where the nomination stood.")
+    justification: str | None = _kept(Nomination, "justification", "The primary contact's reason.")
+    closed_at: datetime | None = _kept(
+        Nomination, "closed_at", "When it was answered or cancelled, or had expired."
     )
 
 
@@ -167,6 +186,7 @@ SNAPSHOTS = {
     SubjectType.MEMBERSHIP: MembershipSnapshot,
     SubjectType.CONTACT: ContactSnapshot,
     SubjectType.ACCESS_REQUEST: AccessRequestSnapshot,
+    SubjectType.NOMINATION: NominationSnapshot,
     SubjectType.SITE: SiteSnapshot,
     SubjectType.USER: UserSnapshot,
     SubjectType.E_NOTIFICATION_PREFERENCE: ENotificationsSnapshot,
@@ -175,6 +195,7 @@ Snapshot = Annotated[
     MembershipSnapshot
     | ContactSnapshot
     | AccessRequestSnapshot
+    | NominationSnapshot
     | SiteSnapshot
     | UserSnapshot
     | ENotificationsSnapshot,

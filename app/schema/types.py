@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
-import sqlalchemy as sa
 import strawberry
 
 from app.db import deciders as d
 from app.db import models as m
+from app.db import nominations as n
 from app.db.webhooks import Webhook as WebhookRow
 from app.policy import Action, allowed
 from app.query.declare import Column, Group, Paged, Relation, reads
@@ -31,8 +31,8 @@ from app.schema.arguments import (
     WithType,
 )
 from app.schema.assignable import HAS_SEAT, SEATS_LEFT, AssignableLevels, assignable_levels, assignable_roles
-from app.schema.contacts import Contact
-from app.schema.enums import AccessRequestState, DenialReason, Role
+from app.schema.contacts import Contact, ContactReview
+from app.schema.enums import AccessRequestKind, AccessRequestState, DenialReason, Role
 from app.schema.history import ANYWHERE, IN_A_SITE, HistoryEvent, history_of
 from app.schema.lists import VERSION, Connection, Node, opaque_id
 from app.schema.messages import MESSAGES, Message
@@ -43,7 +43,7 @@ from app.schema.permissions import (
     SitePermissions,
 )
 from app.schema.privilege_templates import TEMPLATES, PrivilegeTemplate
-from app.schema.privileges import PrivilegeSet, RequestedPrivileges
+from app.schema.privileges import EffectivePrivilegeSet, PrivilegeSet, RequestedPrivileges
 from app.schema.recommendations import RECOMMENDATIONS, Recommendation
 from app.schema.site_rules import BLOCKED, BlockedRequester, SiteRules
 from app.schema.users import User
@@ -51,6 +51,7 @@ from app.site_rules import TEMPLATE_SLOTS
 from app.webhook_rules import WEBHOOK_SLOTS
 
 if TYPE_CHECKING:
+    from app.schema.nominations import Nomination
     from app.schema.webhooks import Webhook
 
 
@@ -92,7 +93,12 @@ class Membership(Node):
 
     id: strawberry.ID = opaque_id("membership", m.Membership.id)
     role: Role = reads(Column(m.Membership.role), "What the member is at the site.")
-    privileges: PrivilegeSet = reads(Group(), "What the member may use.")
+    privileges: PrivilegeSet = reads(
+        Group(), "What the member was given; it stays when access ends, and holds again when it goes on."
+    )
+    effective_privileges: EffectivePrivilegeSet = reads(
+        Group(), "What the member may use at this moment: NONE of everything once access has ended."
+    )
     justification: str | None = reads(Column(m.Membership.justification), "Why access was given.")
     ends_at: datetime | None = reads(Column(m.Membership.ends_at), "When access ends; null when it does not.")
     active: bool = reads(
@@ -131,21 +137,34 @@ class Membership(Node):
     ) -> Connection[HistoryEvent]: ...
 
 
-@strawberry.type(description="A user asks for access to a site. " + allowed(Action.SEE_ACCESS_REQUEST))
+@strawberry.type(
+    description="A user asks for access to a site, or a member for a later end or a higher level. "
+    + allowed(Action.SEE_ACCESS_REQUEST)
+)
 class AccessRequest(Node):
     """A request."""
 
     id: strawberry.ID = opaque_id("access_request", m.AccessRequest.id)
+    kind: AccessRequestKind = reads(Column(m.AccessRequest.kind), "What is asked for.")
     site_number: str = reads(
         Column(m.AccessRequest.site_number), "The number of the site that was asked for."
     )
     state: AccessRequestState = reads(Column(m.AccessRequest.current_state), "Where the request stands.")
     justification: str | None = reads(Column(m.AccessRequest.justification), "The requester's reason.")
     requested_privileges: RequestedPrivileges = reads(Group(), "The levels the requester wishes for.")
+    requested_role: Role | None = reads(
+        Column(m.AccessRequest.requested_role), "The role a member wishes for; null when they named none."
+    )
+    requested_ends_at: datetime | None = reads(
+        Column(m.AccessRequest.requested_ends_at),
+        "Until when an extension is wished for; null for other kinds.",
+    )
     approver_justification: str | None = reads(
         Column(m.AccessRequest.approver_justification), "The approver's reason."
     )
-    granted_role: Role | None = reads(Column(m.AccessRequest.granted_role), "The role that was given.")
+    granted_role: Role | None = reads(
+        Column(m.AccessRequest.granted_role), "The role that was given, or that a member kept."
+    )
     denial_reason: DenialReason | None = reads(Column(m.AccessRequest.denial_reason), "Why it was denied.")
     created_at: datetime = reads(Column(m.AccessRequest.created_at), "When access was asked for.")
     closed_at: datetime | None = reads(
@@ -183,26 +202,6 @@ class AccessRequest(Node):
         last: Last = None,
         before: Before = None,
     ) -> Connection[HistoryEvent]: ...
-
-
-@strawberry.type(
-    description="The monthly review of a site's contacts. It is due one month after the last one, or after the site "
-    "was created."
-)
-class ContactReview:
-    """The monthly review."""
-
-    last_done_at: datetime | None = reads(
-        Column(m.Site.contacts_reviewed_at), "When it was last confirmed; null when it never was."
-    )
-    last_done_by: User | None = reads(
-        Relation(m.User, on="id", local="contacts_reviewed_by_id"),
-        "Who confirmed it; null when nobody did, or when the caller may not see the person.",
-    )
-    next_due_at: datetime = reads(Column(m.Site.contacts_review_due_at), "When it has to be done next.")
-    overdue: bool = reads(
-        Column(m.Site.contacts_review_due_at <= sa.func.now()), "Whether it should have been done by now."
-    )
 
 
 @strawberry.type(
@@ -245,6 +244,11 @@ class Site(Node):
     viewer_membership: Membership | None = reads(
         Relation(m.Membership, on="site_id", local="id", where=filters.own_membership),
         "The caller's own membership of the site.",
+    )
+    nomination: Annotated["Nomination", strawberry.lazy("app.schema.nominations")] | None = reads(
+        Relation(n.Nomination, on="site_id", local="id", where=filters.pending_nominations),
+        "The pending nomination of a new primary contact; null when there is none.",
+        Action.SEE_NOMINATION,
     )
     viewer_can: SitePermissions = reads(Group(), "What the caller may do at the site, and if not, why.")
     assignable_roles: list[Role] = assignable_roles(

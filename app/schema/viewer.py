@@ -3,9 +3,11 @@
 import strawberry
 
 from app.db import models as m
+from app.db import nominations as n
 from app.db import preferences as p
 from app.query.declare import Relation, Value, reads
 from app.rules import CALENDAR_SUBSCRIPTIONS
+from app.schema import filters
 from app.schema.arguments import (
     AccessRequestsBy,
     After,
@@ -18,6 +20,7 @@ from app.schema.arguments import (
 )
 from app.schema.calendar import CalendarSubscription
 from app.schema.lists import Connection
+from app.schema.nominations import Nomination
 from app.schema.types import AccessRequest, Membership, access_requests_of, memberships_of
 from app.schema.users import User
 
@@ -50,6 +53,16 @@ class Viewer:
         before: Before = None,
     ) -> Connection[AccessRequest]: ...
 
+    nominations: list[Nomination] = reads(
+        Relation(
+            n.Nomination,
+            on="user_id",
+            local="user_id",
+            where=filters.pending_nominations,
+            order=filters.oldest_first,
+        ),
+        "The pending nominations by which the caller shall become the primary contact of a site.",
+    )
     calendar_subscriptions: list[CalendarSubscription] = reads(
         Relation(
             p.CalendarSubscription,
