@@ -15,7 +15,7 @@ from sqlalchemy.orm import aliased
 
 from app import history, rules
 from app.actor import Actor, Identity, Standing
-from app.db.models import AccessRequest, Base, Contact, Membership, Site
+from app.db.models import AccessRequest, Base, Contact, HistoryEvent, Membership, Site
 from app.db.nominations import Nomination
 from app.db.pool import Pool
 from app.db.preferences import CalendarSubscription
@@ -183,6 +183,8 @@ class Transaction:
     private_webhooks: bool = False
     only_site_id: UUID | None = None
     """When set, that site is locked already, and nothing of others is found."""
+    events: list[HistoryEvent] = field(default_factory=list)
+    """What was written into the history so far, in its order."""
 
     async def fetch(self, model: type[Row], id: str, action: Action, *path: str | int) -> Row:
         """Lock and return a row that the caller may do `action` with; `path` is where the id was given.
@@ -251,4 +253,4 @@ class Transaction:
 
     def record(self, event: Event, row: Any, **details: Any) -> None:
         """Add the event of this change to the history (see `history.record`)."""
-        history.record(self.session, self.actor, event, row, **details)
+        self.events.append(history.record(self.session, self.actor, event, row, **details))

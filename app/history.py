@@ -46,27 +46,27 @@ def record(
     after: Values | None = None,
     reason: str | None = None,
     justification: str | None = None,
-) -> None:
+) -> HistoryEvent:
     """Add the event of a change to `row`, a row with an id and mostly a site.
 
     `name` is what people call the subject; it stays readable when the subject is gone. `before` is missing for
     what was created, `after` for what was deleted. What concerns no site goes into the person's own stream.
     """
     site_id: UUID | None = getattr(row, "site_id", None)
-    session.add(
-        HistoryEvent(
-            stream=site_id or getattr(row, "user_id", None) or row.id,
-            site_id=site_id,
-            event=event,
-            actor_id=actor.user_id,
-            actor_name=actor.name,
-            client=actor.client,
-            subject_type=SubjectType[snake(type(row).__name__).upper()].name.lower(),
-            subject_id=row.id,
-            subject_name=name,
-            before=before,
-            after=after,
-            reason=reason,
-            justification=justification,
-        )
+    written = HistoryEvent(
+        stream=site_id or getattr(row, "user_id", None) or row.id,
+        site_id=site_id,
+        event=event,
+        actor_id=actor.user_id,
+        actor_name=actor.name,
+        client=actor.client,
+        subject_type=SubjectType[snake(type(row).__name__).upper()].name.lower(),
+        subject_id=row.id,
+        subject_name=name,
+        before=before,
+        after=after,
+        reason=reason,
+        justification=justification,
     )
+    session.add(written)
+    return written

@@ -37,6 +37,7 @@ class Action(Enum):
     SEE_ACCESS_REQUEST = auto()
     SEE_USERS = auto()
     SEE_HISTORY = auto()
+    SEE_WRITTEN = auto()
     SEE_ACTOR = auto()
     DECIDE_ACCESS_REQUEST = auto()
     ADD_USER = auto()
@@ -137,6 +138,11 @@ OUTLASTING = Of(
     message("This is told only while access lasts."),
     lambda actor, row: row.outlasts_access,
 )
+CONTACT_WORK = Of(
+    message("of contacts, what one did oneself"),
+    message("Somebody else did this, or it is not about contacts."),
+    lambda actor, row: row.contact_worker_id == actor.user_id,
+)
 DOER = Of(
     message("whoever did it"),
     message("Somebody else did this."),
@@ -155,6 +161,8 @@ NOT_PROPOSED = Of(
 
 Line = tuple[At | Of, ...]
 
+HISTORY: tuple[Line, ...] = ((PRIMARY,), (ACCESS_VIEWER,), (OWN, ACTIVE), (OWN, OUTLASTING))
+
 RULES: dict[Action, tuple[Line, ...]] = {
     Action.SEE_SITE: ((MEMBER,),),
     Action.SEE_CONTACTS: ((MEMBER,),),
@@ -163,7 +171,8 @@ RULES: dict[Action, tuple[Line, ...]] = {
     Action.SEE_MEMBERSHIP: ((PRIMARY,), (ACCESS_VIEWER,), (OWN, ACTIVE)),
     Action.SEE_ACCESS_REQUEST: ((PRIMARY,), (ACCESS_VIEWER,), (OWN,)),
     Action.SEE_USERS: ((PRIMARY,), (ACCESS_VIEWER,)),
-    Action.SEE_HISTORY: ((PRIMARY,), (ACCESS_VIEWER,), (OWN, ACTIVE), (OWN, OUTLASTING)),
+    Action.SEE_HISTORY: HISTORY,
+    Action.SEE_WRITTEN: (*HISTORY, (CONTACT_VIEWER, CONTACT_WORK)),
     Action.SEE_ACTOR: ((PRIMARY,), (ACCESS_VIEWER,), (DOER,)),
     Action.DECIDE_ACCESS_REQUEST: ((PRIMARY, NOT_OWN), (ACCESS_MANAGER, NOT_OWN)),
     Action.ADD_USER: ((PRIMARY,), (ACCESS_MANAGER,)),

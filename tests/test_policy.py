@@ -37,6 +37,8 @@ CHANGE_CONTACTS          | contact_updates | all     | none | none | all    | no
 SEE_MEMBERSHIP           | manage_access   | all     | own  | all  | all    | own  | none
 SEE_USERS                | manage_access   | all     | none | all  | all    | none | none
 SEE_HISTORY              | manage_access   | all     | own  | all  | all    | own  | requests
+SEE_WRITTEN              | manage_access   | all     | own  | all  | all    | own  | requests
+SEE_WRITTEN              | contact_updates | all     | none | work | work   | none | none
 SEE_ACTOR                | manage_access   | all     | done | all  | all    | done | done
 SEE_ACCESS_REQUEST       | manage_access   | all     | own  | all  | all    | own  | own
 DECIDE_ACCESS_REQUEST    | manage_access   | others  | none | none | others | none | none
@@ -71,12 +73,16 @@ MANAGE_ACCESS            | manage_access   | all     | none | none | all    | no
 """The domain page's table, line by line. NONE, VIEW and UPDATE are a secondary contact's level of `by`.
 
 The cells say with whose rows: all, one's own, those of others, those of users (others, but not the primary
-contact), those about one's own requests and person, what one has done oneself, or none.
+contact), those about one's own requests and person, what one has done oneself, that where it is about contacts, or
+none. Of an action with several lines, each allows.
 Who may withdraw a request is whoever made it, also as a member asking for a higher level.
 """
 
 HEAD, *LINES = [[cell.strip() for cell in line.split("|")] for line in PAGE.strip().splitlines()]
-EXPECTED = {Action[line[0]]: dict(zip(HEAD, line, strict=True)) for line in LINES}
+EXPECTED: Mapping[Action, list[dict[str, str]]] = {
+    Action[name]: [dict(zip(HEAD, line, strict=True)) for line in LINES if line[0] == name]
+    for name in dict.fromkeys(line[0] for line in LINES)
+}
 HERE, ELSEWHERE, CALLER, PRIMARY, SOMEBODY = (uuid4() for _ in range(5))
 SECONDARIES = {
     f"secondary-{manage.name}-{contacts.name}": Standing(Role.SECONDARY_CONTACT, manage, contacts)
@@ -94,9 +100,12 @@ def caller(standing: Standing | None, user_id: UUID = CALLER) -> Actor:
     return Actor(user_id, "caller", standings={HERE: standing} if standing else {})
 
 
-def cell(action: Action, standing: Standing | None) -> str:
-    """What the page says of a caller."""
-    line = EXPECTED[action]
+def cells(action: Action, standing: Standing | None) -> set[str]:
+    """What the lines of the page say of a caller."""
+    return {_cell(line, standing) for line in EXPECTED[action]}
+
+
+def _cell(line: Mapping[str, str], standing: Standing | None) -> str:
     if standing is None:
         return line["other"]
     if standing.role is Role.SECONDARY_CONTACT:
@@ -105,8 +114,12 @@ def cell(action: Action, standing: Standing | None) -> str:
     return line["primary" if standing.role is Role.PRIMARY_CONTACT else "user"]
 
 
-def includes(whose: str, row: Any, user_id: UUID = CALLER) -> bool:
-    """Whether a cell of the page speaks of this row."""
+def includes(whose: set[str], row: Any, user_id: UUID = CALLER) -> bool:
+    """Whether one of these cells of the page speaks of this row."""
+    return any(_includes(cell, row, user_id) for cell in whose)
+
+
+def _includes(whose: str, row: Any, user_id: UUID) -> bool:
     own = getattr(row, "user_id", None) == user_id
     primary = getattr(row, "role", None) is Role.PRIMARY_CONTACT
     return {
@@ -116,6 +129,7 @@ def includes(whose: str, row: Any, user_id: UUID = CALLER) -> bool:
         "users": not own and not primary,
         "requests": own and getattr(row, "outlasts_access", False),
         "done": getattr(row, "actor_id", None) == user_id,
+        "work": getattr(row, "contact_worker_id", None) == user_id,
         "none": False,
     }[whose]
 
@@ -131,10 +145,10 @@ def rows_at(site_id: UUID | None, role: Role) -> list[Any]:
             (SOMEBODY, Role.SECONDARY_CONTACT),
         )
     ]
-    told = product((PRIMARY, CALLER), (False, True))
+    told = product((PRIMARY, CALLER), (False, True), (None, CALLER))
     return [
-        SimpleNamespace(**vars(row), actor_id=actor_id, outlasts_access=outlasts)
-        for actor_id, outlasts in told
+        SimpleNamespace(**vars(row), actor_id=actor_id, outlasts_access=outlasts, contact_worker_id=worker_id)
+        for actor_id, outlasts, worker_id in told
         for row in rows
     ]
 
@@ -148,14 +162,14 @@ def test_page_speaks_of_every_action() -> None:
 def test_decision_is_that_of_the_page(action: Action, who: str) -> None:
     standing = STANDINGS[who]
     for row in rows_at(HERE, standing.role if standing else Role.USER):
-        assert allows(caller(standing), action, row) is includes(cell(action, standing), row), row
+        assert allows(caller(standing), action, row) is includes(cells(action, standing), row), row
 
 
 @pytest.mark.parametrize("who", STANDINGS)
 @pytest.mark.parametrize("site_id", [ELSEWHERE, None], ids=["another site", "no site"])
 def test_standing_counts_at_its_own_site_only(site_id: UUID | None, who: str) -> None:
     for action, row in product(Action, rows_at(site_id, Role.USER)):
-        assert allows(caller(STANDINGS[who]), action, row) is includes(EXPECTED[action]["other"], row), action
+        assert allows(caller(STANDINGS[who]), action, row) is includes(cells(action, None), row), action
 
 
 @pytest.mark.parametrize("role", Role)
@@ -172,17 +186,18 @@ def test_anonymous_callers_may_do_nothing() -> None:
         role=Role.USER,
         actor_id=None,
         outlasts_access=True,
+        contact_worker_id=None,
         proposed_by_id=None,
     )
     rows = [*rows_at(HERE, Role.USER), nobodys]
     assert not [action for action, row in product(Action, rows) if allows(ANONYMOUS, action, row)]
 
 
-OF_EVENTS = {Action.SEE_HISTORY, Action.SEE_ACTOR}
+OF_EVENTS = {Action.SEE_HISTORY, Action.SEE_WRITTEN, Action.SEE_ACTOR}
 OF_THE_SITE = {
     action
     for action in set(Action) - OF_EVENTS
-    if {"own", "others", "users"}.isdisjoint(EXPECTED[action].values())
+    if {"own", "others", "users"}.isdisjoint(cell for line in EXPECTED[action] for cell in line.values())
 }
 MODELS: Mapping[type[Any], set[Action]] = {
     Site: OF_THE_SITE,
@@ -226,8 +241,10 @@ async def landscape(world: World) -> Landscape:
     ended = datetime.now(UTC) - timedelta(seconds=1)
     levels = list(product(UpdateLevel, UpdateLevel))
     for index, (place, next_place) in enumerate(zip(places, [*places[1:], places[0]], strict=True)):
-        for manage_access, contact_updates in levels[index::3]:
-            await world.secondary(place, manage_access=manage_access, contact_updates=contact_updates)
+        secondaries = [
+            (await world.secondary(place, manage_access=manage_access, contact_updates=contact_updates))[0]
+            for manage_access, contact_updates in levels[index::3]
+        ]
         user, user_id = await world.member(place)
         await world.nomination(place, user_id)
         gone, _ = await world.member(
@@ -239,7 +256,7 @@ async def landscape(world: World) -> Landscape:
         await world.calendar(place, place.primary)
         await world.add(naming_row(place, stranger), naming_row(place, user, proposer=next_place.primary))
         await world.message(place, await world.person("removed"))
-        await add_events(world, place, [user, gone, stranger])
+        await add_events(world, place, [user, gone, stranger, *secondaries])
     await stranger.succeed("updateENotificationPreferences", email=None, topics=["NEW_VERSIONS"])
     await stranger.succeed("requestAccess", siteNumber=uuid4().hex[:20])
     await add_request_without_site(world, stranger.user_id)
@@ -372,7 +389,7 @@ async def test_one_sees_oneself_and_the_people_of_sites_whose_users_one_sees(
 def expected_people(actor: Actor, landscape: Landscape) -> set[UUID]:
     """The caller; the users, requesters and deciders of sites where they see these; who is in nominations, and
     recipients of messages."""
-    seeing = {site_id for site_id, at in actor.standings.items() if cell(Action.SEE_USERS, at) == "all"}
+    seeing = {site_id for site_id, at in actor.standings.items() if cells(Action.SEE_USERS, at) == {"all"}}
     appearing = {row.user_id for row in landscape.rows[Membership] if row.site_id in seeing}
     for request in landscape.rows[AccessRequest]:
         if request.site_id in seeing:
@@ -380,7 +397,9 @@ def expected_people(actor: Actor, landscape: Landscape) -> set[UUID]:
     for nomination in landscape.rows[Nomination]:
         if nomination.site_id in seeing or nomination.user_id == actor.user_id:
             appearing |= {nomination.user_id, nomination.nominated_by_id}
-    telling = {site_id for site_id, at in actor.standings.items() if cell(Action.SEE_MESSAGES, at) == "all"}
+    telling = {
+        site_id for site_id, at in actor.standings.items() if cells(Action.SEE_MESSAGES, at) == {"all"}
+    }
     appearing |= {row.recipient_id for row in landscape.rows[Message] if row.site_id in telling}
     return ({actor.user_id} | appearing) - {None}
 

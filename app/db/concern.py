@@ -10,6 +10,7 @@ from sqlalchemy.ext.hybrid import hybrid_property
 from app.rules import Event
 
 REQUEST = "access_request"
+CONTACT = "contact"
 PERSONAL = ("user", "e_notification_preference")
 """Kinds of subjects that are a person or have a person's key."""
 OWNED: Mapping[str, str] = {
@@ -30,6 +31,7 @@ class Concern:
     """What an event says of the person it is about, for the policy: of a row, and of rows in SQL."""
 
     event: Any
+    actor_id: Any
     subject_type: Any
     subject_id: Any
     before: Any
@@ -68,3 +70,15 @@ class Concern:
         arrived = sa.and_(cls.event == Event.ACCESS_REQUESTED, is_object(cls.before))
         told = dict.fromkeys(PERSONAL, sa.true()) | {REQUEST: sa.not_(arrived)}
         return sa.case(told, value=cls.subject_type, else_=sa.false())
+
+    @hybrid_property
+    def contact_worker_id(self) -> UUID | None:
+        """Who did it, where it tells of a contact or of the review of contacts."""
+        about = self.subject_type == CONTACT or self.event is Event.CONTACTS_REVIEWED
+        return self.actor_id if about else None
+
+    @contact_worker_id.inplace.expression
+    @classmethod
+    def _contact_worker_id(cls) -> Any:
+        about = sa.or_(cls.subject_type == CONTACT, cls.event == Event.CONTACTS_REVIEWED)
+        return sa.case((about, cls.actor_id))

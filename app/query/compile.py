@@ -186,7 +186,9 @@ class Compiler:
         if relation.on and relation.local:
             local = self.caller.user_id if parent is OfCaller else getattr(parent, relation.local)
             statement = statement.where(getattr(relation.model, relation.on) == local)
-        if not relation.follows:
+        if relation.needs:
+            statement = statement.where(visible(self.caller, relation.needs, relation.model))
+        elif not relation.follows:
             statement = statement.where(seen(self.caller, relation.model))
         if relation.where:
             statement = statement.where(*relation.where(arguments, self.caller))

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.errors import bad_input
 from app.query.collect import Selected
-from app.query.declare import Chosen, Find, Lookup, Paged, Parts, Value
+from app.query.declare import Chosen, Find, Lookup, Paged, Parts, Relation, Value
 from app.query.page import DEFAULT_SIZE, asked_size
 
 MAXIMUM_OBJECTS = 25_000
@@ -38,7 +38,7 @@ def _count(selected: Selected, given: Mapping[str, Any]) -> int:
             return len(given.get("ids", [None]))
         case Lookup():
             return len(given.get("inputs", [None]))
-        case Chosen(most=most) | Value(most=int(most)):
+        case Chosen(most=most) | Value(most=int(most)) | Relation(most=int(most)):
             return most
         case Parts():
             # Each type is in the list once at most, and what is below all of them is counted.

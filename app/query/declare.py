@@ -137,7 +137,9 @@ class Relation:
     `where` makes conditions from the arguments and the caller, `order` an order from the arguments; a single object
     is the first row in that order. Without `on`, the rows are found by `where` alone. `joins` are tables that
     conditions and orders speak of, each with its condition. `follows` says that whoever may do this with the parent
-    may see the related row, so that its own rule needs no second look.
+    may see the related row, so that its own rule needs no second look; `needs` asks another action of the related row
+    than that of seeing it. Given values can refer to several rows at once,
+    by a list of keys; `most` is how many a list can hold, where that is more than a page of the usual size.
     """
 
     model: type[Base]
@@ -147,6 +149,8 @@ class Relation:
     order: Callable[[Arguments], Iterable[Any]] | None = None
     joins: tuple[tuple[Any, Any], ...] = ()
     follows: Action | None = None
+    needs: Action | None = None
+    most: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from graphql import GraphQLEnumType, GraphQLScalarType, get_named_type
@@ -14,8 +14,14 @@ from app.query.rows import TYPE
 from app.rules import Language
 
 Values = Mapping[Any, Any]
-Gap = tuple[int, int]
-"""Where the text of a related row belongs: which relation, and which of its rows."""
+
+
+class Gap(NamedTuple):
+    """Where the texts of related rows belong: which relation, from which of its rows, and how many for a list."""
+
+    relation: int
+    first: int
+    several: int | None = None
 
 
 class Reader(Protocol):
@@ -60,19 +66,30 @@ class Writer:
                 case Value(compute=compute):
                     self.write(selected, compute(values, self.arguments[id(selected)], self.caller))
                 case Relation(local=str(local)):
-                    keys = self.keys.setdefault(id(selected), [])
-                    self.parts.append((id(selected), len(keys)))
-                    keys.append(values.get(local))
+                    self._refer(selected, values.get(local))
                 case _:
                     self.parts.append(f'"{shape.type.name}"')
         self.parts.append("}")
 
+    def _refer(self, selected: Selected, referred: Any) -> None:
+        """Leave a gap for the row with a key, or for the list of those with several."""
+        keys = self.keys.setdefault(id(selected), [])
+        several = (referred or []) if selected.is_list else None
+        self.parts.append(Gap(id(selected), len(keys), None if several is None else len(several)))
+        keys.extend([referred] if several is None else several)
+
     def text(self, found: Mapping[int, Sequence[str]]) -> str:
         """The whole, with the texts of the related rows by their relation."""
-        return "".join(
-            part if isinstance(part, str) else found[part[0]][part[1]] if part[0] in found else "null"
-            for part in self.parts
-        )
+        return "".join(part if isinstance(part, str) else _filled(part, found) for part in self.parts)
+
+
+def _filled(gap: Gap, found: Mapping[int, Sequence[str]]) -> str:
+    """What belongs into a gap; a list leaves out what the caller may not see."""
+    texts = found.get(gap.relation)
+    if gap.several is None:
+        return texts[gap.first] if texts else "null"
+    seen = (text for text in (texts or ())[gap.first : gap.first + gap.several] if text != "null")
+    return f"[{','.join(seen)}]"
 
 
 def leaf(selected: Selected, value: Any) -> str:

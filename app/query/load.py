@@ -181,13 +181,13 @@ class Reader:
             keys = [row.get(relation.local) for row in rows]
             if not any(keys):
                 return [[] if selected.is_list else None] * len(rows)
-            statement = statement.where(on == sa.any_(array_of(keys, on)))
+            statement = statement.where(on == sa.any_(array_of(_flat(keys), on)))
             if not selected.is_list:
                 statement, order = statement.ext(distinct_on(on)), [on, *order]
         found = await self._fetch(statement.order_by(*order))
         children = by_parent(found, await self.complete(selected.shape, found, relation.model))
         if selected.is_list:
-            return [children.get(key, []) for key in keys]
+            return [[child for one in _flat([key]) for child in children.get(one, [])] for key in keys]
         return [next(iter(children.get(key, [])), None) for key in keys]
 
     async def _connected(
@@ -282,3 +282,8 @@ class Reader:
         found = (await self.connection.execute(statement)).mappings()
         rows: list[Row] = [dict(row) for row in found]
         return rows
+
+
+def _flat(keys: list[Any]) -> list[Any]:
+    """Keys, one by one, where given values refer to several rows at once."""
+    return [one for key in keys for one in (key if isinstance(key, list) else [key])]

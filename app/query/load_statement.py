@@ -40,7 +40,9 @@ def select_of(actor: Actor, relation: Relation, shapes: Iterable[Shape]) -> sa.S
 
 def from_of(actor: Actor, relation: Relation, statement: sa.Select[Any]) -> sa.Select[Any]:
     """The statement over those rows of a relation that the caller may see."""
-    statement = statement.select_from(relation.model).where(seen(actor, relation.model))
+    needs = relation.needs
+    may = visible(actor, needs, relation.model) if needs else seen(actor, relation.model)
+    statement = statement.select_from(relation.model).where(may)
     for target, condition in relation.joins:
         statement = statement.join(target, condition)
     return statement

@@ -99,16 +99,19 @@ async def _each(
 
 
 async def _one(tx: Transaction, item: Any, act: Act) -> tuple[Values, Sequence[Fault]]:
+    before = len(tx.events)
     try:
         async with tx.session.begin_nested():
             return await act(tx, item), ()
     except UserError as error:
-        return {}, error.faults
+        refused = error
     except DBAPIError as error:
         understood = meaning(error)
         if not isinstance(understood, UserError):
             raise
-        return {}, understood.faults
+        refused = understood
+    del tx.events[before:]
+    return {}, refused.faults
 
 
 def _counted(results: list[Values]) -> Values:

@@ -7,9 +7,13 @@ import strawberry
 from app.db import models as m
 from app.query.declare import Value, reads
 from app.rules import BATCH_LIMIT
+from app.schema.history import HistoryEvent
 from app.schema.namings import Naming
-from app.schema.payloads import MEMBERSHIP, SITE, Payload, UserError, deleted, one, waiting
+from app.schema.payloads import MEMBERSHIP, SITE, Payload, UserError, deleted, one, waiting, written
 from app.schema.types import AccessRequest, Membership, Site
+
+EVENTS = 4 * BATCH_LIMIT
+"""How many events a bulk is counted as; an item seldom writes more than four."""
 
 
 def _results() -> Any:
@@ -42,6 +46,7 @@ class BulkResult:
 class BulkPayload(Payload):
     """What all have."""
 
+    events: list[HistoryEvent] = written(most=EVENTS)
     succeeded: int | None = _told("succeeded", "How many items were done, or wait as a pendingNaming.")
     failed: int | None = _told("failed", "How many items cannot be done.")
     site: Site | None = one(m.Site, "site_id", SITE)

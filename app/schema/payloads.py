@@ -7,10 +7,13 @@ import strawberry
 from app.db import models as m
 from app.db import site_rules as r
 from app.db import webhooks as w
+from app.policy import Action
 from app.query.declare import Relation, Value, reads
 from app.query.ids import write_id
+from app.rules import BATCH_LIMIT
 from app.schema.contacts import Contact
 from app.schema.enums import Code
+from app.schema.history import HistoryEvent
 from app.schema.namings import Naming
 from app.schema.privilege_templates import PrivilegeTemplate
 from app.schema.types import AccessRequest, Membership, Site
@@ -145,10 +148,21 @@ def error_type(code: Code) -> str:
     return _TYPE_OF.get(code, InputError).__name__
 
 
+def written(most: int | None = None) -> Any:
+    """The events that a mutation wrote; `most` is how many there can be, where they are more than a few."""
+    return reads(
+        Relation(m.HistoryEvent, on="id", local="event_ids", needs=Action.SEE_WRITTEN, most=most),
+        "What it wrote into the history, or with validateOnly would write, each event with the fields that it changes; "
+        "only what the caller may see of it. Empty when it was refused, or when nothing changes.",
+        Action.SEE_WRITTEN,
+    )
+
+
 @strawberry.type(description="What all payloads have.")
 class Payload:
     """What all payloads have."""
 
+    events: list[HistoryEvent] = written()
     errors: list[UserError] = _given("errors", "Why it was refused; empty when it was done.")
 
 
@@ -261,6 +275,7 @@ class UpdateContactPayload(Payload):
 class UpdateContactsPayload(Payload):
     """A saved form."""
 
+    events: list[HistoryEvent] = written(most=BATCH_LIMIT)
     site: Site | None = one(m.Site, "site_id", "The site with its contacts as they are now.")
 
 

@@ -31,13 +31,24 @@ async def write(info: Info, act: Act, input: Any) -> Any:
     answer = context.answering(info._raw_info)
     try:
         async with context.transaction(keep=not input.validate_only) as tx:
-            values: dict[str, Any] = {"errors": []} | await once(tx, info.field_name, act, input)
+            values: dict[str, Any] = {"errors": []} | await once(tx, info.field_name, _recorded(act), input)
             if input.validate_only:
                 await tx.check_all()
                 return await answer.complete(_told(values, context), tx)
     except UserError as error:
         values = {**error.values, "errors": list(error.faults)}
     return await answer.complete(_told(values, context))
+
+
+def _recorded(act: Act) -> Act:
+    """The same, which also gives the events that it wrote into the history."""
+
+    async def recorded(tx: Transaction, input: Any) -> dict[str, Any]:
+        values = await act(tx, input)
+        await tx.session.flush()
+        return {**values, "event_ids": [event.id for event in tx.events]}
+
+    return recorded
 
 
 def _told(value: Any, context: Context) -> Any:
