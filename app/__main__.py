@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from app.history_commands import Format
 from app.http_protocol import HttpProtocol
 from app.messages.commands import messages
 from app.operating import migrated, settings_with_database, with_engine
+from app.rules import Event
 from app.schema.schema import build_schema, sdl
 from app.server import verifier_of
 from app.site_import import ImportRefused, ImportResult, import_document, import_sites
@@ -239,10 +241,29 @@ def verify(
 def export(
     site: Annotated[str, typer.Option(help="Number of the site.")],
     format: Annotated[Format, typer.Option(help="For spreadsheets, or for programs.")] = Format.CSV,
+    actor: Annotated[
+        list[str] | None, typer.Option(help="Only what this user did, by id; repeatable.")
+    ] = None,
+    subject: Annotated[list[str] | None, typer.Option(help="Only what is about this id; repeatable.")] = None,
+    event: Annotated[list[Event] | None, typer.Option(help="Only these events; repeatable.")] = None,
+    since: Annotated[datetime | None, typer.Option("--from", help="From this moment on, in UTC.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Before this moment, in UTC.")] = None,
+    text: Annotated[str | None, typer.Option(help="Only events whose words contain all of these.")] = None,
 ) -> None:
-    """Write the whole history of a site to the standard output, contact details included."""
+    """Write the history of a site to the standard output: the whole of it unless filtered, contact details included."""
+    wanted = {
+        "actorIds": actor,
+        "subjectIds": subject,
+        "events": event,
+        "from": since,
+        "until": until,
+        "text": text,
+    }
+    filter = {name: value for name, value in wanted.items() if value}
     with settings_with_database() as settings:
-        done = with_engine(settings, lambda engine: history_commands.export(engine, site, format.value))
+        done = with_engine(
+            settings, lambda engine: history_commands.export(engine, site, format.value, filter)
+        )
         raise typer.Exit(0 if done else 1)
 
 

@@ -1,7 +1,9 @@
 """What operators do with the history: prove its chain, and export it."""
 
 import sys
+from collections.abc import Mapping
 from enum import Enum
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -10,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import history_chain
 from app.db.models import Site
+from app.errors import RequestError
 from app.history_export import FORMATS, Export
 from app.texts import site_number
 
@@ -43,14 +46,20 @@ async def verify(database: AsyncEngine, number: str | None) -> bool:
     return True
 
 
-async def export(database: AsyncEngine, number: str, format: str) -> bool:
-    """Write the history of a site to the standard output; whether there is such a site."""
+async def export(database: AsyncEngine, number: str, format: str, filter: Mapping[str, Any]) -> bool:
+    """Write what a filter leaves of a site's history to the standard output; whether that can be done."""
     site_id = await _site(database, number)
     if site_id is None:
         return False
     written, out = FORMATS[format], typer.get_binary_stream("stdout")
-    out.write(written.head.encode())
-    async for records in Export(site_id).parts(database):
+    parts = Export(site_id, filter=filter).parts(database)
+    try:
+        first = await anext(parts)
+    except RequestError as error:
+        typer.echo(str(error), err=True)
+        return False
+    out.write((written.head + written.write(first)).encode())
+    async for records in parts:
         out.write(written.write(records).encode())
     out.flush()
     return True

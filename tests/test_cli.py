@@ -51,7 +51,7 @@ def test_every_command_explains_itself(environment: Environment) -> None:
     assert "primary contact record" in run("site create --help", environment)
     assert "all or nothing" in run("site import --help", environment)
     assert "every event anew" in run("history verify --help", environment)
-    assert "whole history of a site" in run("history export --help", environment)
+    assert "history of a site" in run("history export --help", environment)
 
 
 def test_the_schema_is_printed(environment: Environment, repository: Path) -> None:

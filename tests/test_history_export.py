@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 
 from app import history_export
 from app.history_export import COLUMNS
+from app.query.ids import write_id
 from tests.test_cli import Environment, run
 from tests.test_history_reads import ALL, eventful, events, insert
 from tests.transport import code
@@ -258,3 +259,43 @@ async def test_operators_export_everything(
     written = await asyncio.to_thread(run, command, environment)
     assert written.encode() == (await get(people["primary"], place, format)).content.replace(b"\r\n", b"\n")
     assert "12 rue de la Paix" in written
+
+
+@pytest.mark.parametrize(
+    ("options", "filter"),
+    [
+        (
+            "--event CONTACT_CREATED --event CONTACT_UPDATED",
+            {"events": ["CONTACT_CREATED", "CONTACT_UPDATED"]},
+        ),
+        ("--actor {actor}", {"actorIds": "{actor}"}),
+        ("--subject {subject} --text primary", {"subjectIds": "{subject}", "text": "primary"}),
+        ("--from 2001-01-01T00:00:00 --until 2002-01-01", {"from": "2001-01-01", "until": "2002-01-01"}),
+    ],
+)
+async def test_operators_filter_like_everybody(
+    world: World, database_url: str, tmp_path: Any, options: str, filter: dict[str, Any]
+) -> None:
+    place, people, _ = await eventful(world)
+    primary = people["primary"]
+    event = next(row for row in await world.events(place) if row.subject_type == "contact")
+    ids = {"actor": primary.id, "subject": write_id("contact", event.subject_id)}
+    environment: Environment = {"DATABASE_URL": database_url, "DATA_DIRECTORY": str(tmp_path)}
+    command = f"history export --site {place.number} --format jsonl {options.format(**ids)}"
+    written = await asyncio.to_thread(run, command, environment)
+    wanted = {
+        name: value.format(**ids) if isinstance(value, str) else value for name, value in filter.items()
+    }
+    everything = (await get(primary, place, "jsonl")).content
+    assert written.encode() == (await get(primary, place, "jsonl", **wanted)).content
+    assert len(written) < len(everything)
+
+
+async def test_a_filter_that_cannot_be_is_told_to_operators(
+    world: World, database_url: str, tmp_path: Any
+) -> None:
+    place = await world.site()
+    environment: Environment = {"DATABASE_URL": database_url, "DATA_DIRECTORY": str(tmp_path)}
+    command = f"history export --site {place.number} --subject nonsense"
+    told = await asyncio.to_thread(run, command, environment, 1)
+    assert "This is not the id of anything." in told and "Traceback" not in told
