@@ -82,7 +82,7 @@ async def withdraw(tx: Transaction, input: WithdrawAccessRequestInput) -> dict[s
     )
     check_pending(asked)
     await cancel_naming_by(tx, asked)
-    close_as_withdrawn(tx, asked)
+    close_as_withdrawn(tx, asked, await tx.session.get_one(User, asked.requester_id))
     return {"access_request_id": asked.id}
 
 

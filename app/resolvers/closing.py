@@ -33,11 +33,11 @@ def close_as_denied(tx: Transaction, request: AccessRequest, requester: User, re
     _close(tx, request, Event.ACCESS_REQUEST_DENIED, requester.name, before, reason=reason.name)
 
 
-def close_as_withdrawn(tx: Transaction, request: AccessRequest) -> None:
-    """The requester takes the request back."""
+def close_as_withdrawn(tx: Transaction, request: AccessRequest, requester: User) -> None:
+    """The request is taken back, or has lost its sense."""
     before = values_of(request)
     request.state = AccessRequestState.WITHDRAWN
-    _close(tx, request, Event.ACCESS_REQUEST_WITHDRAWN, tx.actor.name, before)
+    _close(tx, request, Event.ACCESS_REQUEST_WITHDRAWN, requester.name, before)
 
 
 def expire(tx: Transaction, request: AccessRequest, requester: User) -> None:

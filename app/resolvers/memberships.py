@@ -170,7 +170,7 @@ async def leave(tx: Transaction, input: LeaveSiteInput) -> dict[str, Any]:
     await _delete(tx, membership, Event.SITE_LEFT, None)
     request = await _request_of_member(tx, membership)
     if request is not None:
-        close_as_withdrawn(tx, request)
+        close_as_withdrawn(tx, request, await tx.session.get_one(User, membership.user_id))
     return {"removed": membership.id}
 
 
