@@ -14,7 +14,7 @@ from app.history import values_of
 from app.policy import Action
 from app.resolvers.giving import Access, active_membership, free_seat
 from app.resolvers.limits import site_now
-from app.rules import Event, Role, UpdateLevel
+from app.rules import AccessRequestState, Event, Role, UpdateLevel
 from app.site_rules import NamingKind, NamingState
 
 EVENTS = {
@@ -49,8 +49,7 @@ async def propose(
     membership = await active_membership(tx, site_id, user.id)
     if membership:
         tx.require(Action.UPDATE_MEMBERSHIP, membership)
-    if await _pending(tx, site_id, user.id):
-        raise refuse(Code.NAMING_PENDING, "role")
+    await _check_nobody_waits(tx, site_id, user.id)
     if not await _somebody_else_decides(tx, site_id):
         raise refuse(Code.NO_SECOND_PERSON, "role")
     if not await _has_seat(tx, site_id, user.id):
@@ -70,6 +69,17 @@ async def propose(
     event, after = Event.NAMING_PROPOSED, values_of(naming)
     tx.record(event, naming, name=user.name, after=after, justification=access.justification)
     return {"pending_naming_id": naming.id, "site_id": site_id, "access_request_id": access_request_id}
+
+
+async def _check_nobody_waits(tx: Transaction, site_id: UUID, user_id: UUID) -> None:
+    """Raises NAMING_PENDING; a naming by a request that has run out meanwhile is void, and makes room."""
+    naming = await _pending(tx, site_id, user_id)
+    request_id = naming and naming.access_request_id
+    request = await tx.session.get(AccessRequest, request_id) if request_id else None
+    if naming and request and request.current_state is not AccessRequestState.PENDING:
+        await close(tx, naming, NamingState.CANCELLED)
+    elif naming:
+        raise refuse(Code.NAMING_PENDING, "role")
 
 
 async def cancel_naming(tx: Transaction, site_id: UUID, user_id: UUID) -> None:
