@@ -7,10 +7,15 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db.models import AccessRequest
-from app.rules import AccessRequestState
+from app.db.site_rules import Naming
+from app.rules import AccessRequestState, Role, UpdateLevel, ViewLevel
+from app.site_rules import NamingState
 from app.site_transfer import transfer_primary
+from tests.access import form, newcomer
+from tests.site_rules import blocked_row, site_with, strict_site
 from tests.test_member_requests import ask_for_more, extend
-from tests.world import Person, World, ago
+from tests.test_namings import SECONDARY, membership_of, role_of, state_of
+from tests.world import UPDATE, VIEW, Person, World, ago
 
 WAITS = "pendingNaming { id }"
 SOON = ago(days=-30)
@@ -62,3 +67,108 @@ async def all_events(world: World, streams: set[Any]) -> list[Any]:
     async with world.database.connect() as connection:
         found = sa.text("SELECT * FROM history_event WHERE stream = ANY (:streams) ORDER BY at, number")
         return list(await connection.execute(found, {"streams": list(streams)}))
+
+
+# Namings
+
+
+async def test_whose_access_has_ended_is_not_named_without_a_new_end(world: World) -> None:
+    place, second = await strict_site(world)
+    person, membership_id = await world.member(place, ends_at=ago(days=1))
+    named = {"membershipId": membership_id, "role": "SECONDARY_CONTACT"}
+    assert await place.primary.refused("updateMembership", **named) == [("MEMBERSHIP_ENDED", "membershipId")]
+    payload = await place.primary.succeed("updateMembership", WAITS, **named, endsAt=SOON.isoformat())
+    await second.succeed("confirmNaming", namingId=payload["pendingNaming"]["id"])
+    membership = await membership_of(world, place, person)
+    assert membership and (membership.role, membership.ends_at) == (Role.SECONDARY_CONTACT, SOON)
+
+
+async def test_levels_of_an_ended_membership_do_not_stand_in_the_way_of_a_new_one(world: World) -> None:
+    place, second = await strict_site(world)
+    await place.primary.succeed("updateSiteRules", siteId=place.id, grantAtMostWhatYouHold=True)
+    person, _ = await world.member(place, ends_at=ago(days=1), entitlement_inventory=VIEW)
+    _, request_id = await world.request(place, person)
+    granted = {"accessRequestId": request_id, "role": "SECONDARY_CONTACT"}
+    naming = (await second.succeed("grantAccessRequest", WAITS, **granted))["pendingNaming"]
+    await place.primary.succeed("confirmNaming", namingId=naming["id"])
+    membership = await membership_of(world, place, person)
+    assert membership and membership.entitlement_inventory is UpdateLevel.NONE
+
+
+@pytest.mark.parametrize("named", [False, True])
+async def test_an_extension_gives_all_levels_anew_whatever_is_said_of_them(world: World, named: bool) -> None:
+    place = await site_with(world, grant_at_most_held=True, second_person_confirms=named)
+    manager, _ = await world.secondary(place, manage_access=UPDATE, reporting=ViewLevel.VIEW)
+    role = Role.SECONDARY_CONTACT if named else Role.USER
+    person, _ = await world.member(place, role, ends_at=ago(days=1), entitlement_inventory=VIEW)
+    request_id = await extend(person, place)
+    lower = {"privileges": {"entitlementInventory": "NONE"}}
+    for given in ({}, lower, {"privileges": {"reporting": "VIEW"}}):
+        refusal = await manager.refused("grantAccessRequest", accessRequestId=request_id, **given)
+        assert refusal == [("LEVEL_ABOVE_YOURS", "privileges.entitlementInventory")]
+
+
+async def test_a_naming_by_a_request_that_ran_out_makes_room(world: World) -> None:
+    place, second = await strict_site(world)
+    person, request_id = await world.request(place)
+    granted = {"accessRequestId": request_id, **SECONDARY}
+    first = (await place.primary.succeed("grantAccessRequest", WAITS, **granted))["pendingNaming"]["id"]
+    await change(
+        world, AccessRequest, AccessRequest.requester_id == person.user_id, expires_at=ago(minutes=1)
+    )
+    added = form(place, person.ibm_id, **SECONDARY)
+    naming = (await place.primary.succeed("addUser", WAITS, **added))["pendingNaming"]
+    assert await state_of(world, first) is NamingState.CANCELLED
+    await second.succeed("confirmNaming", namingId=naming["id"])
+    assert await role_of(world, place, person) is Role.SECONDARY_CONTACT
+
+
+async def test_an_end_that_has_passed_can_be_confirmed_by_nobody(world: World) -> None:
+    place, second = await strict_site(world)
+    added = form(place, newcomer(), **SECONDARY, endsAt=SOON.isoformat())
+    id = (await place.primary.succeed("addUser", WAITS, **added))["pendingNaming"]["id"]
+    await change(world, Naming, Naming.site_id == place.site_id, ends_at=ago(minutes=1))
+    ask = "query($id: ID!) { node(id: $id) { ... on Naming { viewerCan { confirm { code } reject { allowed } } } } }"
+    can = (await second.ask(ask, id=id))["node"]["viewerCan"]
+    assert await second.refused("confirmNaming", namingId=id) == [("END_IN_PAST", "namingId")]
+    assert can == {"confirm": {"code": "END_IN_PAST"}, "reject": {"allowed": True}}
+
+
+# Blocked requesters
+
+
+async def test_the_history_of_a_blocked_persons_request_says_where_it_was(world: World) -> None:
+    place, person = await world.site(), await world.person()
+    await world.add(blocked_row(place, person.ibm_id))
+    await person.succeed("requestAccess", siteNumber=place.number)
+    await place.primary.succeed("addUser", **form(place, person.ibm_id))
+    [granted] = [event for event in await world.events(place) if event.event == "ACCESS_REQUEST_GRANTED"]
+    assert (granted.before["site_id"], granted.after["site_id"]) == (None, str(place.site_id))
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_members_who_are_blocked_ask_for_more_like_others(world: World, ended: bool) -> None:
+    place = await world.site()
+    person, _ = await world.member(place, ends_at=ago(days=1) if ended else SOON)
+    await place.primary.succeed("blockRequester", siteId=place.id, ibmId=person.ibm_id)
+    request_id = await extend(person, place)
+    assert (await request_of(world, person)).site_id == place.site_id
+    await person.succeed("withdrawAccessRequest", accessRequestId=request_id)
+    if not ended:
+        request_id = await ask_for_more(person, place, privileges={"reporting": "VIEW"})
+        await place.primary.succeed("grantAccessRequest", accessRequestId=request_id)
+
+
+async def test_what_a_member_asked_for_stays_when_they_are_blocked(world: World) -> None:
+    place, second = await strict_site(world)
+    person, _ = await world.member(place, ends_at=SOON)
+    request_id = await ask_for_more(person, place, role="SECONDARY_CONTACT")
+    naming = (await place.primary.succeed("grantAccessRequest", WAITS, accessRequestId=request_id))[
+        "pendingNaming"
+    ]
+    blocked = await place.primary.succeed(
+        "blockRequester", "blockedRequester { id }", siteId=place.id, ibmId=person.ibm_id
+    )
+    await place.primary.succeed("unblockRequester", blockedRequesterId=blocked["blockedRequester"]["id"])
+    await second.succeed("confirmNaming", namingId=naming["id"])
+    assert await role_of(world, place, person) is Role.SECONDARY_CONTACT
