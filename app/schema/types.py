@@ -368,7 +368,7 @@ class Site(Node):
         self, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Naming]: ...
 
-    @reads(BLOCKED, "The people whose requests do not reach the site.", Action.MANAGE_BLOCKED_REQUESTERS)
+    @reads(BLOCKED, "The people whose requests do not reach the site.", Action.SEE_USERS)
     def blocked_requesters(
         self, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[BlockedRequester]: ...
