@@ -88,7 +88,8 @@ TRUTHS = {
         AND NOT EXISTS (SELECT FROM history_event AS h WHERE h.site_id = m.site_id AND h.at = m.created_at
         AND CASE m.kind WHEN 'ACCESS_REQUESTED' THEN h.event = 'ACCESS_REQUESTED'
         WHEN 'PRIMARY_CONTACT_HANDED_OVER' THEN h.event = 'PRIMARY_CONTACT_HANDED_OVER'
-        ELSE m.recipient_id::text = coalesce(nullif(h.after, 'null'), h.before) ->> CASE WHEN h.subject_type = 'access_request'
+        ELSE m.recipient_id::text = coalesce(nullif(h.after, 'null'), h.before) ->>
+            CASE WHEN h.subject_type = 'access_request'
             THEN 'requester_id' ELSE 'user_id' END
         AND h.event::text = ANY (CASE m.kind WHEN 'WELCOME' THEN '{USER_ADDED,MEMBERSHIP_UPDATED}'::text[]
             WHEN 'ACCESS_GRANTED' THEN '{ACCESS_REQUEST_GRANTED}' WHEN 'ACCESS_DENIED' THEN '{ACCESS_REQUEST_DENIED}'
@@ -239,7 +240,7 @@ class Simulation:
 
     def end(self) -> dict[str, Any]:
         """No word of an end, none, one that is near or far, or one in the past."""
-        ends = [
+        ends: list[dict[str, Any]] = [
             {},
             {},
             {},
@@ -469,7 +470,7 @@ async def withdraw(it: Simulation, rows: Rows) -> list[str] | None:
 
 async def grant(it: Simulation, rows: Rows) -> list[str] | None:
     row = any_request(it, rows)
-    role = it.dice.choice(ROLES)
+    role: str | None = it.dice.choice(ROLES)
     if row and row.kind is not AccessRequestKind.ACCESS and it.dice.random() < 0.6:
         role = None
     return await it.do(

@@ -152,3 +152,8 @@ def record_change(
     after = values_of(membership)
     if after != before:
         tx.record(event, membership, name=name, before=before, after=after, justification=justification)
+
+
+async def name_of(tx: Transaction, user_id: UUID) -> str:
+    """What people call a user."""
+    return (await tx.session.get_one(User, user_id)).name

@@ -11,7 +11,7 @@ from app.db.nominations import Nomination
 from app.history import values_of
 from app.messages import notices
 from app.resolvers.closing import close_as_withdrawn, pending_request
-from app.resolvers.giving import assign, free_seats, record_change
+from app.resolvers.giving import assign, free_seats, name_of, record_change
 from app.resolvers.proposing import cancel_naming
 from app.rules import PRIVILEGES, Event, Level, NominationState, Role, no_levels
 
@@ -136,8 +136,3 @@ async def close(tx: Transaction, nomination: Nomination, state: NominationState)
     name = await name_of(tx, nomination.user_id)
     tx.record(ENDS[state], nomination, name=name, before=before, after=values_of(nomination))
     await tx.session.flush()
-
-
-async def name_of(tx: Transaction, user_id: UUID) -> str:
-    """What people call a user."""
-    return (await tx.session.get_one(User, user_id)).name

@@ -23,6 +23,7 @@ from app.resolvers.giving import (
     give,
     given_anew,
     levels_of,
+    name_of,
     record_change,
 )
 from app.resolvers.handing_over import cancel_nomination_of, cancel_unless_lasting
@@ -141,7 +142,7 @@ async def update_now(tx: Transaction, membership: Membership, access: Access) ->
     membership.ends_at = access.ends_at
     await cancel_unless_lasting(tx, membership)
     await assign(tx, membership, access.role, access.levels)
-    name = await _name(tx, membership)
+    name = await name_of(tx, membership.user_id)
     record_change(tx, Event.MEMBERSHIP_UPDATED, membership, name, before, access.justification)
     await notices.access_changed(tx.session, membership, before)
     return {"membership_id": membership.id, "site_id": membership.site_id}
@@ -190,12 +191,8 @@ async def _delete(tx: Transaction, membership: Membership, event: Event, reason:
     tx.record(
         event,
         membership,
-        name=await _name(tx, membership),
+        name=await name_of(tx, membership.user_id),
         before=values_of(membership),
         reason=reason,
     )
     await tx.session.delete(membership)
-
-
-async def _name(tx: Transaction, membership: Membership) -> str:
-    return (await tx.session.get_one(User, membership.user_id)).name

@@ -7,14 +7,15 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from app.context import Transaction
+from app.db.deciders import Decider
 from app.db.models import AccessRequest, Membership, User
 from app.db.site_rules import Naming
 from app.errors import Code, refuse
 from app.history import values_of
 from app.policy import Action
-from app.resolvers.giving import Access, active_membership, free_seat
+from app.resolvers.giving import Access, active_membership, free_seat, name_of
 from app.resolvers.limits import site_now
-from app.rules import AccessRequestState, Event, Role, UpdateLevel
+from app.rules import AccessRequestState, Event, Role
 from app.site_rules import NamingKind, NamingState
 
 EVENTS = {
@@ -101,7 +102,7 @@ async def close(tx: Transaction, naming: Naming, state: NamingState) -> None:
     before = values_of(naming)
     naming.state, naming.closed_at = state, datetime.now(UTC)
     naming.decided_by_id = None if state is NamingState.CANCELLED else tx.actor.user_id
-    name = (await tx.session.get_one(User, naming.user_id)).name
+    name = await name_of(tx, naming.user_id)
     tx.record(EVENTS[state], naming, name=name, before=before, after=values_of(naming))
     await tx.session.flush()
 
@@ -121,11 +122,5 @@ async def _has_seat(tx: Transaction, site_id: UUID, user_id: UUID) -> bool:
 
 
 async def _somebody_else_decides(tx: Transaction, site_id: UUID) -> bool:
-    deciding = sa.or_(
-        Membership.role == Role.PRIMARY_CONTACT,
-        sa.and_(Membership.role == Role.SECONDARY_CONTACT, Membership.manage_access == UpdateLevel.UPDATE),
-    )
-    others = sa.select(Membership.id).where(
-        Membership.site_id == site_id, Membership.user_id != tx.actor.user_id, Membership.active, deciding
-    )
+    others = sa.select(Decider.id).where(Decider.site_id == site_id, Decider.user_id != tx.actor.user_id)
     return await tx.session.scalar(others.limit(1)) is not None
