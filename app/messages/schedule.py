@@ -82,7 +82,11 @@ def _expired_requests(now: Any) -> sa.Select[Any]:
     the site's either, so that its deciders do not learn of it.
     """
     occasion = sa.func.concat("access_request_expired:", AccessRequest.id)
-    data = _json(requested_at=AccessRequest.created_at, expired_at=AccessRequest.expires_at)
+    data = _json(
+        request_kind=AccessRequest.kind,
+        requested_at=AccessRequest.created_at,
+        expired_at=AccessRequest.expires_at,
+    )
     return (
         written(MessageKind.ACCESS_REQUEST_EXPIRED, data, occasion, AccessRequest.site_id)
         .select_from(AccessRequest)
