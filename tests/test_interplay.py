@@ -372,3 +372,38 @@ async def test_a_bulk_of_good_ones_with_members_wishes_and_every_kind_of_fault(w
         "NAMING_PROPOSED"
     ]
     await second.succeed("confirmNaming", namingId=payload["results"][0]["pendingNaming"]["id"])
+
+
+# History
+
+KEPT = """query($id: ID!) { site(id: $id) { history(first: 20) { nodes { event changes { field before after }
+  after { __typename ... on NamingSnapshot { kind naming: state privileges { reporting } endsAt closedAt }
+    ... on PrivilegeTemplateSnapshot { name privileges { reporting } }
+    ... on BlockedRequesterSnapshot { ibmId reason } } } } } }"""
+
+
+async def test_the_history_tells_the_values_of_namings_templates_and_blocked_requesters(world: World) -> None:
+    place, second = await strict_site(world)
+    added = form(place, newcomer(), **SECONDARY, endsAt=SOON.isoformat())
+    naming = (await place.primary.succeed("addUser", WAITS, **added))["pendingNaming"]
+    await second.succeed("rejectNaming", namingId=naming["id"])
+    levels = {"privileges": {"reporting": "VIEW"}}
+    await place.primary.succeed("createPrivilegeTemplate", siteId=place.id, name="Reader", **levels)
+    blocked = newcomer()
+    await place.primary.succeed("blockRequester", siteId=place.id, ibmId=blocked, reason="Gone")
+    nodes = (await second.ask(KEPT, id=place.id))["site"]["history"]["nodes"]
+    told = {node["event"]: node for node in nodes}
+    proposed = told["NAMING_PROPOSED"]["after"]
+    assert (proposed["kind"], proposed["naming"], proposed["privileges"]) == (
+        "ADD",
+        "PENDING",
+        {"reporting": "VIEW"},
+    )
+    assert datetime.fromisoformat(proposed["endsAt"]) == SOON
+    state, closed = told["NAMING_REJECTED"]["changes"]
+    assert state == {"field": "state", "before": "PENDING", "after": "REJECTED"}
+    assert (closed["field"], closed["before"]) == ("closedAt", None)
+    template = {"__typename": "PrivilegeTemplateSnapshot", "name": "Reader", **levels}
+    assert told["PRIVILEGE_TEMPLATE_CREATED"]["after"] == template
+    requester = {"__typename": "BlockedRequesterSnapshot", "ibmId": blocked, "reason": "Gone"}
+    assert told["REQUESTER_BLOCKED"]["after"] == requester
