@@ -215,7 +215,7 @@ SEEING: dict[type[Base], Action] = {
     HistoryEvent: Action.SEE_HISTORY,
     Webhook: Action.MANAGE_WEBHOOKS,
     WebhookDelivery: Action.MANAGE_WEBHOOKS,
-    BlockedRequester: Action.MANAGE_BLOCKED_REQUESTERS,
+    BlockedRequester: Action.SEE_USERS,
     PrivilegeTemplate: Action.SEE_USERS,
     Naming: Action.SEE_USERS,
     Message: Action.SEE_MESSAGES,

@@ -15,7 +15,7 @@ from app.site_rules import NamingKind, NamingState
 from tests.access import form, newcomer
 from tests.receiver import webhook_row
 from tests.site_rules import blocked_row, naming_row, strict_site
-from tests.world import Person, Place, World, ago
+from tests.world import VIEW, Person, Place, World, ago
 
 LIST = """query($id: ID!, $first: Int, $after: String) { site(id: $id) {
   blockedRequesters(first: $first, after: $after) {
@@ -84,7 +84,6 @@ async def test_deciders_block_and_unblock(world: World, who: str) -> None:
 @pytest.mark.parametrize(
     ("who", "code"),
     [
-        ("manage_access=VIEW", "FORBIDDEN"),
         ("contact_updates=UPDATE", "FORBIDDEN"),
         ("user", "FORBIDDEN"),
         ("ended", "NOT_FOUND"),
@@ -106,6 +105,25 @@ async def test_nobody_else_blocks_or_learns_who_is_blocked(world: World, who: st
     document = "query($id: ID!) { node(id: $id) { id } }"
     assert (await person.ask(document, id=id))["node"] is None
     assert (await place.primary.ask(document, id=id))["node"] == {"id": id}
+
+
+async def test_who_sees_the_users_sees_who_is_blocked_as_in_the_history_but_changes_nothing(
+    world: World,
+) -> None:
+    place = await world.site()
+    viewer, _ = await world.secondary(place, manage_access=VIEW)
+    ibm_id = newcomer()
+    row = blocked_row(place, ibm_id)
+    id = write_id("blocked_requester", row.id)
+    await world.add(row)
+    [seen] = (await blocked_at(viewer, place))["blockedRequesters"]["nodes"]
+    assert (seen["ibmId"], seen["blockedBy"]) == (ibm_id, {"ibmId": place.primary.ibm_id})
+    assert (await viewer.ask("query($id: ID!) { node(id: $id) { id } }", id=id))["node"] == {"id": id}
+    refusal = await viewer.refused("blockRequester", siteId=place.id, ibmId=newcomer())
+    assert refusal == [("FORBIDDEN", "siteId")]
+    assert await viewer.refused("unblockRequester", blockedRequesterId=id) == [
+        ("FORBIDDEN", "blockedRequesterId")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -406,8 +406,8 @@ async def test_who_became_primary_contact_is_not_raised(world: World) -> None:
     nomination_id = await world.nomination(place, membership_id)
     await person.succeed("acceptNomination", nominationId=nomination_id)
     refusal = await manager.refused("grantAccessRequest", accessRequestId=request_id)
-    assert refusal == [("FORBIDDEN", "accessRequestId")]
-    await manager.succeed("denyAccessRequest", accessRequestId=request_id, reason="ACCESS_NOT_NECESSARY")
+    assert refusal == [("REQUEST_CLOSED", "accessRequestId")]
+    assert await state_of(world, person) is AccessRequestState.WITHDRAWN
 
 
 async def test_an_addition_grants_the_extension_of_an_ended_member(world: World) -> None:

@@ -180,6 +180,7 @@ async def test_a_denied_wish_is_told_with_the_reason(world: World) -> None:
     )
     [row] = await messages_to(world, place, member)
     assert (row.kind, row.data["reason"]) == (MessageKind.ACCESS_DENIED, "ACCESS_NOT_NECESSARY")
+    assert "Your request for more privileges at the site" in text_of(row)
 
 
 async def test_a_wish_that_is_denied_by_a_removal_is_told_with_it(world: World) -> None:

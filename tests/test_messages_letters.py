@@ -133,6 +133,28 @@ def letter_of(kind: MessageKind, language: Language, **values: Any) -> Letter:
     return write_letter(kind, language, SITE | DEMO[kind] | values)
 
 
+@pytest.mark.parametrize("kind", [MessageKind.ACCESS_DENIED, MessageKind.ACCESS_REQUEST_EXPIRED])
+@pytest.mark.parametrize(
+    ("asked", "english", "french"),
+    [
+        ("ACCESS", "request for access to", "demande d’accès au site"),
+        ("EXTENSION", "request for longer access to", "demande de prolongation de votre accès au site"),
+        (
+            "HIGHER_LEVEL",
+            "request for more privileges at",
+            "demande de privilèges supplémentaires pour le site",
+        ),
+    ],
+)
+def test_the_end_of_a_request_says_what_was_asked_for(
+    kind: MessageKind, asked: str, english: str, french: str
+) -> None:
+    for language, said in ((Language.EN, english), (Language.FR, french)):
+        letter = letter_of(kind, language, request_kind=asked)
+        assert said in letter.subject
+        assert said in words(letter.text)
+
+
 @pytest.mark.parametrize("reason", DenialReason)
 def test_a_denial_gives_its_reason(reason: DenialReason) -> None:
     said = {words(letter_of(MessageKind.ACCESS_DENIED, each, reason=reason.name).text) for each in Language}

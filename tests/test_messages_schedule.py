@@ -145,6 +145,29 @@ async def test_an_expiry_that_was_written_down_already_is_told_too(own: World) -
     assert await announce(own.database, END) == 1
 
 
+@pytest.mark.parametrize("written_down", [False, True])
+async def test_a_blocked_requester_is_told_like_everybody_and_the_site_sees_nothing_of_it(
+    own: World, written_down: bool
+) -> None:
+    state = {"state": AccessRequestState.EXPIRED, "closed_at": END} if written_down else {}
+    place, other, _ = await expiring(own, created_at=CREATED, **state)
+    blocked = await own.person()
+    hidden = {"site_number": place.number, "requester_id": blocked.user_id, "expires_at": END}
+    await own.add(AccessRequest(created_at=CREATED, **hidden, **state))
+    assert await announce(own.database, END) == 2
+    messages = {row.recipient_id: row for row in await told(own, MessageKind.ACCESS_REQUEST_EXPIRED)}
+    theirs, usual = messages[blocked.user_id], messages[other.user_id]
+    assert theirs.data | {"recipient_name": other.ibm_id} == usual.data
+    assert theirs.site_id is None
+    assert await announce(own.database, END + timedelta(days=1)) == 0
+
+
+async def test_a_request_for_a_number_that_no_site_has_is_told_of_to_nobody(own: World) -> None:
+    person = await own.person()
+    await own.add(AccessRequest(site_number="NOSUCH", requester_id=person.user_id, expires_at=END))
+    assert await announce(own.database, END) == 0
+
+
 async def test_a_request_that_came_to_another_end_does_not_expire(own: World) -> None:
     place, _, request_id = await expiring(own)
     parsed = parse_id(request_id)

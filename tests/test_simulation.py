@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.simulation import simulate
+from tests.simulation_rules import simulate
 from tests.world import World
 
 ROUNDS = int(os.environ.get("SIMULATION_ROUNDS", "25"))

@@ -204,6 +204,7 @@ async def namings(world: World, place: Place, person: Person) -> list[str]:
         naming_row(place, await world.person(), proposer=await world.person()),
         naming_row(place, await world.person(), proposer=person),
         naming_row(place, await world.person(), proposer=second),
+        naming_row(place, await world.person(), ends_at=ago(minutes=1)),
         naming_row(place, await world.person()),
         naming_row(place, await world.person()),
     ]

@@ -35,9 +35,9 @@ async def access_granted(session: AsyncSession, asked: AccessRequest, membership
 
 
 async def access_denied(session: AsyncSession, asked: AccessRequest) -> None:
-    """Tell the requester why not."""
+    """Tell the requester that it was denied, what they had asked for, and why."""
     assert asked.denial_reason is not None
-    data = {"reason": asked.denial_reason.name}
+    data = {"reason": asked.denial_reason.name, "request_kind": asked.kind.name}
     await enqueue(session, MessageKind.ACCESS_DENIED, asked.site_id, [asked.requester_id], data)
 
 

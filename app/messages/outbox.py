@@ -20,14 +20,17 @@ COLUMNS = ["id", "site_id", "recipient_id", "email", "language", "kind", "data",
 ACTIVE = sa.or_(Membership.ends_at.is_(None), Membership.ends_at > sa.func.now())
 
 
-def written(kind: MessageKind, data: Any, occasion: Any = None) -> sa.Select[Any]:
-    """Messages to the `User` rows of a statement about its `Site` rows; `data` is JSON in SQL."""
+def written(kind: MessageKind, data: Any, occasion: Any = None, site_id: Any = Site.id) -> sa.Select[Any]:
+    """Messages to the `User` rows of a statement about its `Site` rows; `data` is JSON in SQL.
+
+    They are messages of that site, unless there is another `site_id`.
+    """
     names = sa.func.jsonb_build_object(
         "recipient_name", User.name, "site_number", Site.number, "site_name", Site.name, type_=JSONB
     )
     return sa.select(
         sa.func.time_ordered_id(),
-        Site.id,
+        site_id,
         User.id,
         User.email,
         User.language,

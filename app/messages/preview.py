@@ -35,8 +35,9 @@ DEMO: dict[MessageKind, dict[str, Any]] = {
         "requested_ends_at": None,
     },
     MessageKind.ACCESS_GRANTED: ACCESS,
-    MessageKind.ACCESS_DENIED: {"reason": "ACCESS_NOT_NECESSARY"},
+    MessageKind.ACCESS_DENIED: {"reason": "ACCESS_NOT_NECESSARY", "request_kind": "ACCESS"},
     MessageKind.ACCESS_REQUEST_EXPIRED: {
+        "request_kind": "ACCESS",
         "requested_at": "2026-02-01T09:30:00+00:00",
         "expired_at": "2026-03-03T09:30:00+00:00",
     },

@@ -76,13 +76,21 @@ def _ending_access(now: Any) -> sa.Select[Any]:
 
 
 def _expired_requests(now: Any) -> sa.Select[Any]:
-    """To requesters, whether or not the expiry was written down since then."""
+    """To requesters, whether or not the expiry was written down since then.
+
+    A request of somebody who is blocked has no site, but the same number: they are told the same. The message is not
+    the site's either, so that its deciders do not learn of it.
+    """
     occasion = sa.func.concat("access_request_expired:", AccessRequest.id)
-    data = _json(requested_at=AccessRequest.created_at, expired_at=AccessRequest.expires_at)
+    data = _json(
+        request_kind=AccessRequest.kind,
+        requested_at=AccessRequest.created_at,
+        expired_at=AccessRequest.expires_at,
+    )
     return (
-        written(MessageKind.ACCESS_REQUEST_EXPIRED, data, occasion)
+        written(MessageKind.ACCESS_REQUEST_EXPIRED, data, occasion, AccessRequest.site_id)
         .select_from(AccessRequest)
-        .join(Site, Site.id == AccessRequest.site_id)
+        .join(Site, Site.number == AccessRequest.site_number)
         .join(User, User.id == AccessRequest.requester_id)
         .where(
             AccessRequest.state.in_([AccessRequestState.PENDING, AccessRequestState.EXPIRED]),

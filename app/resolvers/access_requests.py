@@ -17,7 +17,7 @@ from app.policy import Action
 from app.resolvers.asking import ask, expiry
 from app.resolvers.blocking import is_blocked
 from app.resolvers.closing import close_as_denied, close_as_granted, close_as_withdrawn
-from app.resolvers.giving import Access, give, given_anew, levels_in, membership_of, raise_
+from app.resolvers.giving import Access, give, levels_in, membership_of, raise_, raised
 from app.resolvers.limits import held_by, most_to_give, site_now
 from app.resolvers.proposing import cancel_naming, cancel_naming_by, must_wait, propose
 from app.resolvers.templates import levels_given
@@ -82,7 +82,7 @@ async def withdraw(tx: Transaction, input: WithdrawAccessRequestInput) -> dict[s
     )
     check_pending(asked)
     await cancel_naming_by(tx, asked)
-    close_as_withdrawn(tx, asked)
+    close_as_withdrawn(tx, asked, await tx.session.get_one(User, asked.requester_id))
     return {"access_request_id": asked.id}
 
 
@@ -94,16 +94,15 @@ async def grant(tx: Transaction, input: AccessRequestGrantInput) -> dict[str, An
     check_pending(asked)
     # Only who sees it as a decider of its site may decide it, so it has one.
     site_id = cast(UUID, asked.site_id)
-    member = await _member_asking(tx, asked)
+    member = await member_asking(tx, asked)
     access, faults = await (_more(tx, asked, member, input) if member else _new(tx, site_id, input))
-    anew = given_anew(member, access.levels)
     faults = [
         *faults,
         *check_role(input.role or Role.USER),
         *check_levels(access.role, access.levels),
         *check_at_most(
             await most_to_give(tx, site_id, tx.actor.user_id),
-            anew,
+            raised(member, access.levels) if member else access.levels,
             await held_by(tx, site_id, asked.requester_id),
         ),
         *check_optional_justification(input.justification, "justification"),
@@ -116,7 +115,7 @@ async def grant(tx: Transaction, input: AccessRequestGrantInput) -> dict[str, An
     return await grant_now(tx, site_id, asked, access)
 
 
-async def _member_asking(tx: Transaction, asked: AccessRequest) -> Membership | None:
+async def member_asking(tx: Transaction, asked: AccessRequest) -> Membership | None:
     """The membership of a member who asks for more; nothing for who asks for access. Raises MEMBERSHIP_ENDED."""
     if asked.kind is AccessRequestKind.ACCESS:
         return None
@@ -160,13 +159,13 @@ async def grant_now(tx: Transaction, site_id: UUID, asked: AccessRequest, access
     """What granting does, once it was checked and does not wait for anybody."""
     requester = await tx.session.get_one(User, asked.requester_id)
     await cancel_naming(tx, site_id, requester.id)
-    membership = await _member_asking(tx, asked)
+    membership = await member_asking(tx, asked)
     reasoned = replace(access, justification=access.justification or asked.justification)
     if membership is None:
         membership = await give(tx, site_id, requester, reasoned)
     else:
         await raise_(tx, membership, requester, reasoned)
-    close_as_granted(tx, asked, requester, access.role, access.justification)
+    close_as_granted(tx, asked, requester, site_id, access.role, access.justification)
     await notices.access_granted(tx.session, asked, membership)
     return {"access_request_id": asked.id, "membership_id": membership.id, "site_id": site_id}
 

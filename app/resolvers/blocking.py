@@ -12,6 +12,7 @@ from app.errors import Code, UserError, refuse
 from app.history import values_of
 from app.messages import notices
 from app.policy import Action
+from app.resolvers.giving import name_of
 from app.resolvers.proposing import cancel_naming_by
 from app.rules import AccessRequestKind, AccessRequestState, Event
 from app.schema.site_rule_inputs import BlockRequesterInput, UnblockRequesterInput
@@ -63,7 +64,7 @@ async def unblock(tx: Transaction, input: UnblockRequesterInput) -> dict[str, An
     if request is not None:
         before = values_of(request)
         request.site_id = site.id
-        name = (await tx.session.get_one(User, request.requester_id)).name
+        name = await name_of(tx, request.requester_id)
         event, after, why = Event.ACCESS_REQUESTED, values_of(request), request.justification
         tx.record(event, request, name=name, before=before, after=after, justification=why)
         await notices.access_requested(tx.session, request)

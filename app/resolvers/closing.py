@@ -13,10 +13,19 @@ from app.rules import AccessRequestState, DenialReason, Event, Role
 
 
 def close_as_granted(
-    tx: Transaction, request: AccessRequest, requester: User, role: Role, justification: str | None
+    tx: Transaction,
+    request: AccessRequest,
+    requester: User,
+    site_id: UUID,
+    role: Role,
+    justification: str | None,
 ) -> None:
-    """The caller grants the request."""
+    """The caller grants the request.
+
+    It may be without the site till then: made before the site was, or by somebody who is blocked.
+    """
     before = values_of(request)
+    request.site_id = site_id
     request.state = AccessRequestState.GRANTED
     request.granted_role = role
     request.approver_justification = justification
@@ -33,11 +42,11 @@ def close_as_denied(tx: Transaction, request: AccessRequest, requester: User, re
     _close(tx, request, Event.ACCESS_REQUEST_DENIED, requester.name, before, reason=reason.name)
 
 
-def close_as_withdrawn(tx: Transaction, request: AccessRequest) -> None:
-    """The requester takes the request back."""
+def close_as_withdrawn(tx: Transaction, request: AccessRequest, requester: User) -> None:
+    """The request is taken back, or has lost its sense."""
     before = values_of(request)
     request.state = AccessRequestState.WITHDRAWN
-    _close(tx, request, Event.ACCESS_REQUEST_WITHDRAWN, tx.actor.name, before)
+    _close(tx, request, Event.ACCESS_REQUEST_WITHDRAWN, requester.name, before)
 
 
 def expire(tx: Transaction, request: AccessRequest, requester: User) -> None:

@@ -67,11 +67,11 @@ async def give(tx: Transaction, site_id: UUID, user: User, access: Access) -> Me
 async def raise_(tx: Transaction, membership: Membership, user: User, access: Access) -> None:
     """Raise role, levels and end of a membership to what is given; what is higher already stays."""
     tx.require(Action.UPDATE_MEMBERSHIP, membership)
-    before, held = values_of(membership), levels_of(membership)
-    levels = held | {name: max(level, held[name], key=_rank) for name, level in access.levels.items()}
+    before = values_of(membership)
     membership.justification = access.justification or membership.justification
     membership.ends_at = later(membership.ends_at, access.ends_at)
-    await assign(tx, membership, higher(access.role, membership.role), levels)
+    role, levels = higher(access.role, membership.role), raised(membership, access.levels)
+    await assign(tx, membership, role, levels)
     record_change(tx, Event.MEMBERSHIP_UPDATED, membership, user.name, before, access.justification)
 
 
@@ -86,9 +86,15 @@ def levels_in(row: Any) -> dict[str, Level]:
     return {name: level for name, level in kept.items() if level is not None}
 
 
-def given_anew(membership: Membership | None, given: Levels) -> Levels:
-    """All that somebody is given: an ended membership that goes on gives again what it holds."""
-    return given if membership is None or membership.active else levels_of(membership) | dict(given)
+def given_anew(membership: Membership, given: Levels) -> Levels:
+    """All that a change gives: an ended membership that goes on gives again what it holds."""
+    return given if membership.active else levels_of(membership) | dict(given)
+
+
+def raised(membership: Membership, given: Levels) -> dict[str, Level]:
+    """All that a member holds once they were raised to what is given; what is higher already stays."""
+    held = levels_of(membership)
+    return held | {name: max(level, held[name], key=_rank) for name, level in given.items()}
 
 
 def _rank(level: Level) -> int:
@@ -146,3 +152,8 @@ def record_change(
     after = values_of(membership)
     if after != before:
         tx.record(event, membership, name=name, before=before, after=after, justification=justification)
+
+
+async def name_of(tx: Transaction, user_id: UUID) -> str:
+    """What people call a user."""
+    return (await tx.session.get_one(User, user_id)).name

@@ -10,7 +10,8 @@ from app.db.models import Membership, Site, User
 from app.db.nominations import Nomination
 from app.history import values_of
 from app.messages import notices
-from app.resolvers.giving import assign, free_seats, record_change
+from app.resolvers.closing import close_as_withdrawn, pending_request
+from app.resolvers.giving import assign, free_seats, name_of, record_change
 from app.resolvers.proposing import cancel_naming
 from app.rules import PRIVILEGES, Event, Level, NominationState, Role, no_levels
 
@@ -37,11 +38,13 @@ async def hand_over(
 ) -> None:
     """Make a member the primary contact, and the old one a secondary contact, or a user where no seat is free.
 
-    A nomination that is still pending ends. The contact records of the site are people to write to, not roles: they
+    A nomination that is still pending ends, and so does what the member had asked for: there is nothing more to give
+    them, and nobody could grant it. The contact records of the site are people to write to, not roles: they
     stay as they are.
     """
     await _cancel_pending(tx, site.id)
     await cancel_naming(tx, site.id, successor.user_id)
+    await _withdraw_request_of(tx, site, successor)
     former = await _primary_of(tx, site.id)
     before = {membership: values_of(membership) for membership in (former, successor)}
     # The database never lets two be primary, nor two have a seat, not even in between: first the old one becomes a
@@ -56,6 +59,12 @@ async def hand_over(
         record_change(tx, Event.MEMBERSHIP_UPDATED, membership, name, old, None)
     await _point_at(tx, site, successor, reason, justification)
     await notices.primary_contact_handed_over(tx.session, former, successor)
+
+
+async def _withdraw_request_of(tx: Transaction, site: Site, successor: Membership) -> None:
+    request = await pending_request(tx, site.number, successor.user_id)
+    if request is not None:
+        close_as_withdrawn(tx, request, await tx.session.get_one(User, successor.user_id))
 
 
 async def _point_at(
@@ -127,8 +136,3 @@ async def close(tx: Transaction, nomination: Nomination, state: NominationState)
     name = await name_of(tx, nomination.user_id)
     tx.record(ENDS[state], nomination, name=name, before=before, after=values_of(nomination))
     await tx.session.flush()
-
-
-async def name_of(tx: Transaction, user_id: UUID) -> str:
-    """What people call a user."""
-    return (await tx.session.get_one(User, user_id)).name

@@ -23,6 +23,7 @@ from app.resolvers.giving import (
     give,
     given_anew,
     levels_of,
+    name_of,
     record_change,
 )
 from app.resolvers.handing_over import cancel_nomination_of, cancel_unless_lasting
@@ -79,9 +80,7 @@ async def add_now(tx: Transaction, site_id: UUID, user: User, access: Access) ->
     membership = await give(tx, site_id, user, access)
     request = await pending_request(tx, (await site_now(tx, site_id)).number, user.id)
     if request is not None:
-        # It may be without a site: made before the site was, or by somebody who is blocked.
-        request.site_id = site_id
-        close_as_granted(tx, request, user, access.role, access.justification)
+        close_as_granted(tx, request, user, site_id, access.role, access.justification)
     await notices.welcome(tx.session, membership)
     return {
         "membership_id": membership.id,
@@ -100,7 +99,10 @@ async def _person(tx: Transaction, ibm_id: str, email: str) -> User:
 
 
 async def update(tx: Transaction, input: MembershipChangeInput) -> dict[str, Any]:
-    """Change role, levels and end; what is left out stays as it is. An ended membership can be given a new end."""
+    """Change role, levels and end; what is left out stays as it is. An ended membership can be given a new end.
+
+    Raises MEMBERSHIP_ENDED for a naming that would wait for nothing, since the access has ended and gets no new end.
+    """
     membership = await tx.fetch(Membership, input.membership_id, Action.UPDATE_MEMBERSHIP, "membershipId")
     role, held, site_id = input.role or membership.role, levels_of(membership), membership.site_id
     given = await levels_given(tx, site_id, input.template_id, input.privileges)
@@ -123,6 +125,8 @@ async def update(tx: Transaction, input: MembershipChangeInput) -> dict[str, Any
     access = Access(role, given, ends_at, tidy(input.justification))
     named = role is not membership.role or new_end
     if named and await must_wait(tx, site_id, membership.user_id, role):
+        if not new_end and not membership.active:
+            raise refuse(Code.MEMBERSHIP_ENDED, "membershipId")
         user = await tx.session.get_one(User, membership.user_id)
         waiting = await propose(tx, NamingKind.UPDATE, site_id, user, access)
         return {**waiting, "membership_id": membership.id}
@@ -138,7 +142,7 @@ async def update_now(tx: Transaction, membership: Membership, access: Access) ->
     membership.ends_at = access.ends_at
     await cancel_unless_lasting(tx, membership)
     await assign(tx, membership, access.role, access.levels)
-    name = await _name(tx, membership)
+    name = await name_of(tx, membership.user_id)
     record_change(tx, Event.MEMBERSHIP_UPDATED, membership, name, before, access.justification)
     await notices.access_changed(tx.session, membership, before)
     return {"membership_id": membership.id, "site_id": membership.site_id}
@@ -170,7 +174,7 @@ async def leave(tx: Transaction, input: LeaveSiteInput) -> dict[str, Any]:
     await _delete(tx, membership, Event.SITE_LEFT, None)
     request = await _request_of_member(tx, membership)
     if request is not None:
-        close_as_withdrawn(tx, request)
+        close_as_withdrawn(tx, request, await tx.session.get_one(User, membership.user_id))
     return {"removed": membership.id}
 
 
@@ -187,12 +191,8 @@ async def _delete(tx: Transaction, membership: Membership, event: Event, reason:
     tx.record(
         event,
         membership,
-        name=await _name(tx, membership),
+        name=await name_of(tx, membership.user_id),
         before=values_of(membership),
         reason=reason,
     )
     await tx.session.delete(membership)
-
-
-async def _name(tx: Transaction, membership: Membership) -> str:
-    return (await tx.session.get_one(User, membership.user_id)).name

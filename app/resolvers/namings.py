@@ -14,12 +14,12 @@ from app.db.site_rules import Naming
 from app.errors import Code, UserError, refuse
 from app.identity import standings_of
 from app.policy import Action, allows
-from app.resolvers.access_requests import check_pending, grant_now
-from app.resolvers.giving import Access, active_membership, given_anew, levels_in, membership_of
+from app.resolvers.access_requests import check_pending, grant_now, member_asking
+from app.resolvers.giving import Access, active_membership, given_anew, levels_in, membership_of, raised
 from app.resolvers.limits import held_by, most_to_give
 from app.resolvers.memberships import add_now, update_now
 from app.resolvers.proposing import close
-from app.rules import Role
+from app.rules import Levels, Role
 from app.schema.site_rule_inputs import ConfirmNamingInput, RejectNamingInput
 from app.site_rules import NamingKind, NamingState, check_at_most
 
@@ -55,7 +55,7 @@ async def _add(tx: Transaction, naming: Naming) -> dict[str, Any]:
     if await active_membership(tx, naming.site_id, naming.user_id):
         raise refuse(Code.ALREADY_MEMBER)
     user = await tx.session.get_one(User, naming.user_id)
-    return await add_now(tx, naming.site_id, user, await _access(tx, naming, None))
+    return await add_now(tx, naming.site_id, user, await _access(tx, naming, levels_in(naming)))
 
 
 async def _grant(tx: Transaction, naming: Naming) -> dict[str, Any]:
@@ -63,8 +63,9 @@ async def _grant(tx: Transaction, naming: Naming) -> dict[str, Any]:
     asked = (await tx.session.scalars(found.with_for_update())).one()
     check_pending(asked)
     await _check_proposer(tx, naming, Action.DECIDE_ACCESS_REQUEST, asked)
-    membership = await membership_of(tx, naming.site_id, naming.user_id)
-    return await grant_now(tx, naming.site_id, asked, await _access(tx, naming, membership))
+    member, given = await member_asking(tx, asked), levels_in(naming)
+    access = await _access(tx, naming, raised(member, given) if member else given)
+    return await grant_now(tx, naming.site_id, asked, access)
 
 
 async def _update(tx: Transaction, naming: Naming) -> dict[str, Any]:
@@ -72,7 +73,8 @@ async def _update(tx: Transaction, naming: Naming) -> dict[str, Any]:
     membership = cast(Membership, await membership_of(tx, naming.site_id, naming.user_id))
     tx.require(Action.UPDATE_MEMBERSHIP, membership)
     await _check_proposer(tx, naming, Action.UPDATE_MEMBERSHIP, membership)
-    return await update_now(tx, membership, await _access(tx, naming, membership))
+    access = await _access(tx, naming, given_anew(membership, levels_in(naming)))
+    return await update_now(tx, membership, access)
 
 
 ACTS: dict[NamingKind, Callable[[Transaction, Naming], Awaitable[dict[str, Any]]]] = {
@@ -89,12 +91,14 @@ async def _check_proposer(tx: Transaction, naming: Naming, action: Action, row: 
         raise refuse(Code.PROPOSER_NOT_ALLOWED)
 
 
-async def _access(tx: Transaction, naming: Naming, membership: Membership | None) -> Access:
-    """What was proposed. Raises LEVEL_ABOVE_YOURS when the proposer may not give it any more, END_IN_PAST."""
-    given = levels_in(naming)
+async def _access(tx: Transaction, naming: Naming, anew: Levels) -> Access:
+    """What was proposed; `anew` is all that is given by it, which can be more than was spoken of.
+
+    Raises LEVEL_ABOVE_YOURS when the proposer may not give it any more, END_IN_PAST.
+    """
     most = await most_to_give(tx, naming.site_id, naming.proposed_by_id)
     held = await held_by(tx, naming.site_id, naming.user_id)
-    faults = [*check_at_most(most, given_anew(membership, given), held), *check_end(naming.ends_at)]
+    faults = [*check_at_most(most, anew, held), *check_end(naming.ends_at)]
     if faults:
         raise UserError(*faults)
-    return Access(Role.SECONDARY_CONTACT, given, naming.ends_at, naming.justification)
+    return Access(Role.SECONDARY_CONTACT, levels_in(naming), naming.ends_at, naming.justification)

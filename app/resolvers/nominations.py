@@ -10,7 +10,8 @@ from app.errors import Code, Fault, UserError, refuse
 from app.history import values_of
 from app.messages import notices
 from app.policy import Action
-from app.resolvers.handing_over import close, hand_over, name_of, pending_nomination
+from app.resolvers.giving import name_of
+from app.resolvers.handing_over import close, hand_over, pending_nomination
 from app.rules import NOMINATION_DAYS, Event, NominationState, Role
 from app.schema.handover_inputs import (
     AcceptNominationInput,

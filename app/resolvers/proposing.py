@@ -7,14 +7,15 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from app.context import Transaction
+from app.db.deciders import Decider
 from app.db.models import AccessRequest, Membership, User
 from app.db.site_rules import Naming
 from app.errors import Code, refuse
 from app.history import values_of
 from app.policy import Action
-from app.resolvers.giving import Access, active_membership, free_seat
+from app.resolvers.giving import Access, active_membership, free_seat, name_of
 from app.resolvers.limits import site_now
-from app.rules import Event, Role, UpdateLevel
+from app.rules import AccessRequestState, Event, Role
 from app.site_rules import NamingKind, NamingState
 
 EVENTS = {
@@ -49,8 +50,7 @@ async def propose(
     membership = await active_membership(tx, site_id, user.id)
     if membership:
         tx.require(Action.UPDATE_MEMBERSHIP, membership)
-    if await _pending(tx, site_id, user.id):
-        raise refuse(Code.NAMING_PENDING, "role")
+    await _check_nobody_waits(tx, site_id, user.id)
     if not await _somebody_else_decides(tx, site_id):
         raise refuse(Code.NO_SECOND_PERSON, "role")
     if not await _has_seat(tx, site_id, user.id):
@@ -72,6 +72,17 @@ async def propose(
     return {"pending_naming_id": naming.id, "site_id": site_id, "access_request_id": access_request_id}
 
 
+async def _check_nobody_waits(tx: Transaction, site_id: UUID, user_id: UUID) -> None:
+    """Raises NAMING_PENDING; a naming by a request that has run out meanwhile is void, and makes room."""
+    naming = await _pending(tx, site_id, user_id)
+    request_id = naming and naming.access_request_id
+    request = await tx.session.get(AccessRequest, request_id) if request_id else None
+    if naming and request and request.current_state is not AccessRequestState.PENDING:
+        await close(tx, naming, NamingState.CANCELLED)
+    elif naming:
+        raise refuse(Code.NAMING_PENDING, "role")
+
+
 async def cancel_naming(tx: Transaction, site_id: UUID, user_id: UUID) -> None:
     """Something else is done with a person's access: a naming of theirs that waits is overtaken by it."""
     naming = await _pending(tx, site_id, user_id)
@@ -91,7 +102,7 @@ async def close(tx: Transaction, naming: Naming, state: NamingState) -> None:
     before = values_of(naming)
     naming.state, naming.closed_at = state, datetime.now(UTC)
     naming.decided_by_id = None if state is NamingState.CANCELLED else tx.actor.user_id
-    name = (await tx.session.get_one(User, naming.user_id)).name
+    name = await name_of(tx, naming.user_id)
     tx.record(EVENTS[state], naming, name=name, before=before, after=values_of(naming))
     await tx.session.flush()
 
@@ -111,11 +122,5 @@ async def _has_seat(tx: Transaction, site_id: UUID, user_id: UUID) -> bool:
 
 
 async def _somebody_else_decides(tx: Transaction, site_id: UUID) -> bool:
-    deciding = sa.or_(
-        Membership.role == Role.PRIMARY_CONTACT,
-        sa.and_(Membership.role == Role.SECONDARY_CONTACT, Membership.manage_access == UpdateLevel.UPDATE),
-    )
-    others = sa.select(Membership.id).where(
-        Membership.site_id == site_id, Membership.user_id != tx.actor.user_id, Membership.active, deciding
-    )
+    others = sa.select(Decider.id).where(Decider.site_id == site_id, Decider.user_id != tx.actor.user_id)
     return await tx.session.scalar(others.limit(1)) is not None

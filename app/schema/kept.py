@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from app.db.models import AccessRequest, Contact, HistoryEvent, Membership, Site, User
 from app.db.nominations import Nomination
 from app.db.preferences import ENotificationPreference
+from app.db.site_rules import BlockedRequester, Naming, PrivilegeTemplate
 from app.policy import Action
 from app.query.declare import Kept
 from app.rules import PRIVILEGES, Role
@@ -27,6 +28,9 @@ MODELS: Mapping[SubjectType, Any] = {
     SubjectType.SITE: Site,
     SubjectType.USER: User,
     SubjectType.E_NOTIFICATION_PREFERENCE: ENotificationPreference,
+    SubjectType.NAMING: Naming,
+    SubjectType.PRIVILEGE_TEMPLATE: PrivilegeTemplate,
+    SubjectType.BLOCKED_REQUESTER: BlockedRequester,
 }
 _LEVELS = {name: ".".join(privilege.path) for name, privilege in PRIVILEGES.items()}
 DETAILS = ("phone", "address", "city", "state_or_province", "postal_code", "country")
@@ -84,6 +88,19 @@ PATHS: Mapping[SubjectType, Mapping[str, str]] = {
         "language": "language",
     },
     SubjectType.E_NOTIFICATION_PREFERENCE: {"email": "email", "topics": "topics"},
+    SubjectType.NAMING: {
+        "kind": "kind",
+        "state": "state",
+        **{name: f"privileges.{path}" for name, path in _LEVELS.items()},
+        "justification": "justification",
+        "ends_at": "endsAt",
+        "closed_at": "closedAt",
+    },
+    SubjectType.PRIVILEGE_TEMPLATE: {
+        "name": "name",
+        **{name: f"privileges.{path}" for name, path in _LEVELS.items()},
+    },
+    SubjectType.BLOCKED_REQUESTER: {"ibm_id": "ibmId", "reason": "reason"},
 }
 """For every kind of subject: the columns that are shown, each with its path in the snapshot."""
 

@@ -34,6 +34,9 @@ PROPOSER_NOT_ALLOWED = obstacle(
         .correlate(Naming)
     ),
 )
+END_PASSED = obstacle(
+    Code.END_IN_PAST, lambda _: sa.and_(Naming.ends_at.is_not(None), Naming.ends_at <= sa.func.now())
+)
 _SEATS = sa.select(sa.func.count()).where(Membership.site_id == Naming.site_id, Membership.seat.is_not(None))
 _OTHERS_SEATS = _SEATS.where(Membership.user_id != Naming.user_id).correlate(Naming).scalar_subquery()
 NO_SEAT = obstacle(
@@ -53,6 +56,7 @@ class NamingPermissions:
         NAMING_CLOSED,
         REQUEST_EXPIRED,
         PROPOSER_NOT_ALLOWED,
+        END_PASSED,
         NO_SEAT,
     )
     reject: Permission = permission(

@@ -46,7 +46,7 @@ class SiteRules:
 
 @strawberry.type(
     description="A person whose requests do not reach the site. They are answered as if they did. "
-    + allowed(Action.MANAGE_BLOCKED_REQUESTERS)
+    + allowed(Action.SEE_USERS)
 )
 class BlockedRequester(Node):
     """A blocked requester."""
@@ -56,6 +56,6 @@ class BlockedRequester(Node):
     reason: str | None = reads(Column(r.BlockedRequester.reason), "Why, for the deciders only.")
     created_at: datetime = reads(Column(r.BlockedRequester.created_at), "Since when.")
     blocked_by: Annotated["User", strawberry.lazy("app.schema.users")] | None = reads(
-        Relation(m.User, on="id", local="blocked_by_id", follows=Action.MANAGE_BLOCKED_REQUESTERS),
+        Relation(m.User, on="id", local="blocked_by_id", follows=Action.SEE_USERS),
         "Who blocked them.",
     )

@@ -8,6 +8,7 @@ import strawberry
 from app.db.models import AccessRequest, Contact, HistoryEvent, Membership, Site, User
 from app.db.nominations import Nomination
 from app.db.preferences import ENotificationPreference
+from app.db.site_rules import BlockedRequester, Naming, PrivilegeTemplate
 from app.policy import Action
 from app.query.declare import Group, Variant, reads
 from app.schema.enums import (
@@ -16,6 +17,8 @@ from app.schema.enums import (
     ContactType,
     DenialReason,
     Language,
+    NamingKind,
+    NamingState,
     NominationState,
     PurchaseAndDownloadLevel,
     Role,
@@ -45,8 +48,8 @@ class AccountManagementLevels:
 
 
 @strawberry.type(
-    description="Levels as they were at a moment: those that a member held, or those that a requester wished for; null "
-    "where a requester said nothing."
+    description="Levels as they were at a moment: those that a member held, a requester wished for, or a naming or "
+    "template was to give; null where nothing was said of one."
 )
 class PrivilegeLevels:
     """Levels."""
@@ -182,6 +185,36 @@ class ENotificationsSnapshot:
     )
 
 
+@strawberry.type(description="The naming of a secondary contact as it was at a moment.")
+class NamingSnapshot:
+    """A naming."""
+
+    kind: NamingKind | None = _kept(Naming, "kind", "By which act somebody was to be named.")
+    state: NamingState | None = _kept(Naming, "state", "Where the naming stood.")
+    privileges: PrivilegeLevels = reads(Group(), "The levels it was to give.")
+    justification: str | None = _kept(Naming, "justification", "The proposer's reason.")
+    ends_at: datetime | None = _kept(
+        Naming, "ends_at", "When the access was to end; null when it was not to."
+    )
+    closed_at: datetime | None = _kept(Naming, "closed_at", "When it was confirmed, rejected or cancelled.")
+
+
+@strawberry.type(description="A privilege template as it was at a moment.")
+class PrivilegeTemplateSnapshot:
+    """A template."""
+
+    name: str | None = _kept(PrivilegeTemplate, "name", "Its name.")
+    privileges: PrivilegeLevels = reads(Group(), "The levels it gave.")
+
+
+@strawberry.type(description="A blocked requester as they were kept at a moment.")
+class BlockedRequesterSnapshot:
+    """A blocked requester."""
+
+    ibm_id: str | None = _kept(BlockedRequester, "ibm_id", "The IBMid, as it was typed.")
+    reason: str | None = _kept(BlockedRequester, "reason", "Why.")
+
+
 SNAPSHOTS = {
     SubjectType.MEMBERSHIP: MembershipSnapshot,
     SubjectType.CONTACT: ContactSnapshot,
@@ -190,6 +223,9 @@ SNAPSHOTS = {
     SubjectType.SITE: SiteSnapshot,
     SubjectType.USER: UserSnapshot,
     SubjectType.E_NOTIFICATION_PREFERENCE: ENotificationsSnapshot,
+    SubjectType.NAMING: NamingSnapshot,
+    SubjectType.PRIVILEGE_TEMPLATE: PrivilegeTemplateSnapshot,
+    SubjectType.BLOCKED_REQUESTER: BlockedRequesterSnapshot,
 }
 Snapshot = Annotated[
     MembershipSnapshot
@@ -198,7 +234,10 @@ Snapshot = Annotated[
     | NominationSnapshot
     | SiteSnapshot
     | UserSnapshot
-    | ENotificationsSnapshot,
+    | ENotificationsSnapshot
+    | NamingSnapshot
+    | PrivilegeTemplateSnapshot
+    | BlockedRequesterSnapshot,
     strawberry.union(
         name="Snapshot",
         description="What the subject of an event was at a moment, by its kind. Values are as they were kept: a field "

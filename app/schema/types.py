@@ -258,7 +258,8 @@ class Site(Node):
         "Empty for others.",
     )
     assignable_levels: list[AssignableLevels] = assignable_levels(
-        "The levels that the caller may give with each of these roles. Empty for others."
+        "The levels that the caller may give with each of these roles; where the rules of the site let nobody give a "
+        "level above their own, of these only those up to what the caller holds. Empty for others."
     )
     deciders: list[Decider] = reads(
         Relation(
@@ -368,7 +369,7 @@ class Site(Node):
         self, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Naming]: ...
 
-    @reads(BLOCKED, "The people whose requests do not reach the site.", Action.MANAGE_BLOCKED_REQUESTERS)
+    @reads(BLOCKED, "The people whose requests do not reach the site.", Action.SEE_USERS)
     def blocked_requesters(
         self, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[BlockedRequester]: ...
