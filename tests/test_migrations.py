@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.db import site_rules, webhooks  # noqa: F401 - their tables belong to the metadata
+from app.db import privilege_uses, site_rules, webhooks  # noqa: F401 - their tables belong to the metadata
 from app.db.engine import async_url
 from app.db.migrate import alembic_config, current_revision, migrate, newest_revision
 from app.db.outbox import Message
