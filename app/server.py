@@ -74,10 +74,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
-        # What lives as long as the process need not be looked at by every collection.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(20_000, 20, 100)
+        _collect_less()
         async with (
             writing_uses(uses, settings.privilege_use_interval),
             sending_webhooks(settings, database),
@@ -99,6 +96,13 @@ def create_app(settings: Settings | None = None) -> Starlette:
         routes += _explorer(settings) + preview.routes()
     handlers = {HTTPException: _http_error, Exception: _unexpected}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+
+
+def _collect_less() -> None:
+    # What lives as long as the process need not be looked at by every collection.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
 
 
 def verifier_of(settings: Settings) -> Verifier:
