@@ -41,7 +41,7 @@ def _is_unused(name: str) -> sa.ColumnElement[bool]:
 
 
 _named: list[Any] = [
-    sa.case((_is_unused(name), sa.literal(PrivilegeName(name), _NAME))) for name in PRIVILEGES
+    sa.case((_is_unused(name), sa.cast(sa.literal(PrivilegeName(name), _NAME), _NAME))) for name in PRIVILEGES
 ]
 UNUSED_PRIVILEGES = sa.case(
     (_SETTLED, sa.func.array_remove(array(_named, type_=ARRAY(_NAME)), sa.null(), type_=ARRAY(_NAME))),
