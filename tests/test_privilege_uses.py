@@ -302,15 +302,29 @@ async def test_what_cannot_be_written_stays_and_keeps_nobody_waiting(world: Worl
     assert (await written(world, found), uses.unwritten) == ([today(), today()], {})
 
 
-async def test_uses_are_written_now_and_then_whatever_happens_meanwhile(world: World) -> None:
-    found, uses = await many(world, 2), Uses(world.database)
+async def test_uses_are_written_now_and_then_whatever_happens_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, uses, done = await many(world, 2), Uses(world.database), asyncio.Event()
+    tried, flush = asyncio.Event(), uses.flush
     mine = sa.select(Membership.id).where(Membership.user_id == found[0].user_id)
-    async with writing_uses(uses, every=0.01), asyncio.timeout(10):
+
+    async def noticed() -> None:
+        if uses.unwritten:
+            tried.set()
+        await flush()
+        if uses.written:
+            done.set()
+
+    monkeypatch.setattr(uses, "flush", noticed)
+    async with writing_uses(uses, every=0.01), asyncio.timeout(20):
         async with world.database.begin() as connection:
             await connection.execute(mine.with_for_update())
             uses.note(found)
-        while len(await written(world, found)) < 2:
-            await asyncio.sleep(0.02)
+            await tried.wait()
+            assert not done.is_set()
+        await done.wait()
+        assert await written(world, found) == [today()] * 2
 
 
 async def test_a_process_that_is_stopped_writes_what_it_knows(world: World, settings: Settings) -> None:

@@ -12,7 +12,7 @@ from app.db.outbox import UndeliverableAddress
 
 def normal(email: Any) -> Any:
     """An address as it is compared, in SQL: the small and capital letters of a mail server's users mean the same."""
-    return sa.func.lower(sa.func.trim(email))
+    return sa.func.lower(sa.func.trim(email), type_=sa.Text)
 
 
 async def note_refusal(connection: AsyncConnection, email: str) -> None:

@@ -38,9 +38,11 @@ WAITS_LONG = sa.and_(
 """Which requests wait for long."""
 MEMBER_UNREACHED = sa.and_(
     Membership.active,
-    sa.exists()
-    .where(User.id == Membership.user_id, UndeliverableAddress.email == normal(User.email))
-    .correlate(Membership),
+    sa.select(User.id)
+    .join(UndeliverableAddress, UndeliverableAddress.email == normal(User.email))
+    .where(User.id == Membership.user_id)
+    .correlate(Membership)
+    .exists(),
 )
 """Which members have an address that takes no mail."""
 CONTACT_UNREACHED = sa.exists().where(UndeliverableAddress.email == normal(Contact.email)).correlate(Contact)

@@ -28,6 +28,9 @@ from app.schema.recommendations import (
 from app.schema.types import AccessRequest, Membership
 from app.schema.unused import HOLDS_UNUSED
 
+BY_NAME = tuple(sa.func.lower(name, type_=sa.Text) for name in (m.Contact.last_name, m.Contact.first_name))
+"""The order of contacts."""
+
 
 def _type(kind: type[Any], description: str) -> Any:
     needs, _ = RECOMMENDATIONS.when[kind.__name__]
@@ -160,7 +163,7 @@ class UndeliverableContactEmailRecommendation(Recommendation):
             on="site_id",
             local="id",
             where=lambda *_: [CONTACT_UNREACHED],
-            orders={"NAME": (sa.func.lower(m.Contact.last_name), sa.func.lower(m.Contact.first_name))},
+            orders={"NAME": BY_NAME},
         ),
         "These contacts, by name.",
         Action.SEE_CONTACTS,
