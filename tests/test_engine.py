@@ -235,7 +235,7 @@ class Sensible(Visitor):
 
     def leave_field(self, node: FieldNode, *_: Any) -> FieldNode | None:
         """Put sensible arguments in the place of those that are hardly ever right."""
-        if node.name.value in LISTS or ENDS & {part.name.value for part in node.arguments}:
+        if node.name.value in LISTS or ENDS & {part.name.value for part in node.arguments or ()}:
             return replace(node, arguments=tuple(self._page(node)))
         if node.name.value == "site" and node.arguments:
             return replace(node, arguments=(argument("id", StringValueNode(value=self.site_id)),))
