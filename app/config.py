@@ -134,6 +134,12 @@ class Settings(BaseSettings):
     portal_url: HttpUrl | None = Field(
         None, description="Address of the application that people use; messages link to it."
     )
+    privilege_use_interval: float = Field(
+        60.0,
+        gt=0,
+        description="Seconds after which a server process writes down which privileges members have used; one that is "
+        "killed loses what it has seen since the last time.",
+    )
     log_format: str = Field("console", pattern="^(console|json)$", description="`console` or `json`.")
 
     @property

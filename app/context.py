@@ -1,6 +1,6 @@
 """One per request: the caller, reading, and writing in a transaction that asks the policy."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -24,7 +24,8 @@ from app.db.webhooks import Webhook, WebhookDelivery
 from app.errors import Code, bad_input, refuse, unauthenticated
 from app.identity import sign_in, standings_of
 from app.language import translate
-from app.policy import SEEING, Action, allows, denial, standing
+from app.policy import SEEING, Action, allows, denial, privilege_used, standing
+from app.privilege_uses import Use, Uses
 from app.query.collect import Selected, collect, walk
 from app.query.cost import MAXIMUM_OBJECTS, spend
 from app.query.declare import Arguments, Paged, Relation
@@ -64,6 +65,7 @@ class Context:
     pool: Pool | None = None
     wished: Language | None = None
     answers: dict[Any, Answer] = field(default_factory=dict)
+    uses: Uses | None = None
 
     async def sign_in(self) -> None:
         """Find out who calls, and what they may do at this moment; anonymous callers stay so.
@@ -140,6 +142,13 @@ class Context:
                     await session.rollback()
         except DBAPIError as error:
             raise meaning(error) from error
+        if keep:
+            self.note(transaction.uses)
+
+    def note(self, uses: Iterable[Use]) -> None:
+        """Remember which privileges the caller used."""
+        if self.uses:
+            self.uses.note(uses)
 
 
 @dataclass(frozen=True)
@@ -185,6 +194,8 @@ class Transaction:
     """When set, that site is locked already, and nothing of others is found."""
     events: list[HistoryEvent] = field(default_factory=list)
     """What was written into the history so far, in its order."""
+    uses: frozenset[Use] = frozenset()
+    """The privileges by which the caller was allowed what is done."""
 
     async def fetch(self, model: type[Row], id: str, action: Action, *path: str | int) -> Row:
         """Lock and return a row that the caller may do `action` with; `path` is where the id was given.
@@ -250,6 +261,21 @@ class Transaction:
         if not allows(self.actor, action, row):
             reason = denial(self.actor, action, row, lambda text: translate(text, self.language))
             raise refuse(Code.FORBIDDEN, *path, reason=reason)
+        privilege = privilege_used(self.actor, action, row)
+        if privilege and self.actor.user_id:
+            self.uses |= {Use(row.site_id, self.actor.user_id, privilege)}
+
+    @asynccontextmanager
+    async def attempt(self) -> AsyncIterator[None]:
+        """A part of the transaction that leaves nothing behind when it fails."""
+        uses, events = self.uses, len(self.events)
+        try:
+            async with self.session.begin_nested():
+                yield
+        except BaseException:
+            self.uses = uses
+            del self.events[events:]
+            raise
 
     def record(self, event: Event, row: Any, **details: Any) -> None:
         """Add the event of this change to the history (see `history.record`)."""

@@ -25,6 +25,7 @@ from app.errors import RequestError, unauthenticated
 from app.http_request import Operation
 from app.http_response import NO_DATA, Answer, HttpFault
 from app.language import preferred
+from app.privilege_uses import Uses
 from app.query.run import Engine
 from app.tokens import Verifier
 
@@ -45,6 +46,7 @@ class Execution:
     page_limit: int
     public_url: str
     private_webhooks: bool = False
+    uses: Uses | None = None
     documents: Documents = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,6 +74,7 @@ class Execution:
             pool=self.pool,
             wished=wished,
             private_webhooks=self.private_webhooks,
+            uses=self.uses,
         )
 
     async def run(

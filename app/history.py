@@ -13,6 +13,8 @@ from app.db.models import Base, HistoryEvent
 from app.rules import Event, snake
 from app.subjects import SubjectType
 
+NOT_KEPT = ("created_at", "version", "levels_changed_at")
+"""Columns that the database counts by itself."""
 Values = dict[str, Any]
 
 
@@ -21,7 +23,7 @@ def values_of(row: Base) -> Values:
     return {
         attribute.key: _plain(getattr(row, attribute.key))
         for attribute in sa.inspect(type(row)).column_attrs
-        if attribute.key not in ("created_at", "version")
+        if attribute.key not in NOT_KEPT
     }
 
 

@@ -23,7 +23,7 @@ from app.db.site_rules import BlockedRequester, Naming, PrivilegeTemplate
 from app.db.webhooks import Webhook, WebhookDelivery
 from app.errors import message
 from app.language import Words, words
-from app.rules import Level, Role, UpdateLevel
+from app.rules import Level, PrivilegeName, Role, UpdateLevel
 
 
 class Action(Enum):
@@ -78,10 +78,14 @@ class Subject(Protocol):
 
 @dataclass(frozen=True)
 class At:
-    """A test of what the caller is at the row's site; `None` stands for no active membership."""
+    """A test of what the caller is at the row's site; `None` stands for no active membership.
+
+    `privilege` is the one that a secondary contact has to hold for it.
+    """
 
     words: str
     holds: Callable[[Standing | None], bool]
+    privilege: PrivilegeName | None = None
 
 
 @dataclass(frozen=True)
@@ -93,10 +97,12 @@ class Of:
     holds: Callable[[Any, Any], Any]
 
 
-def _secondary(name: str, level: Level) -> Callable[[Standing | None], bool]:
-    return lambda at: (
-        at is not None and at.role is Role.SECONDARY_CONTACT and bool(getattr(at, name) >= level)
-    )
+def _secondary(words: str, privilege: PrivilegeName, level: Level) -> At:
+    def holds(at: Standing | None) -> bool:
+        is_secondary = at is not None and at.role is Role.SECONDARY_CONTACT
+        return is_secondary and bool(getattr(at, privilege.value) >= level)
+
+    return At(words, holds, privilege)
 
 
 PRIMARY = At(message("the primary contact"), lambda at: at is not None and at.role is Role.PRIMARY_CONTACT)
@@ -107,20 +113,23 @@ USER = At(message("a user of the site"), lambda at: at is not None and at.role i
 MEMBER = At(message("every member of the site"), lambda at: at is not None)
 STRANGER = At(message("everyone signed in who is not a member of the site"), lambda at: at is None)
 ACTIVE = At(message("only while access lasts"), lambda at: at is not None)
-ACCESS_VIEWER = At(
+ACCESS_VIEWER = _secondary(
     message("a secondary contact with manage access VIEW or UPDATE"),
-    _secondary("manage_access", UpdateLevel.VIEW),
+    PrivilegeName.MANAGE_ACCESS,
+    UpdateLevel.VIEW,
 )
-ACCESS_MANAGER = At(
-    message("a secondary contact with manage access UPDATE"), _secondary("manage_access", UpdateLevel.UPDATE)
+ACCESS_MANAGER = _secondary(
+    message("a secondary contact with manage access UPDATE"), PrivilegeName.MANAGE_ACCESS, UpdateLevel.UPDATE
 )
-CONTACT_VIEWER = At(
+CONTACT_VIEWER = _secondary(
     message("a secondary contact with contact updates VIEW or UPDATE"),
-    _secondary("contact_updates", UpdateLevel.VIEW),
+    PrivilegeName.CONTACT_UPDATES,
+    UpdateLevel.VIEW,
 )
-CONTACT_MANAGER = At(
+CONTACT_MANAGER = _secondary(
     message("a secondary contact with contact updates UPDATE"),
-    _secondary("contact_updates", UpdateLevel.UPDATE),
+    PrivilegeName.CONTACT_UPDATES,
+    UpdateLevel.UPDATE,
 )
 
 OWN = Of(
@@ -247,9 +256,21 @@ def standing(table: Any = Membership) -> tuple[Any, ...]:
 
 def allows(actor: Actor, action: Action, row: Subject) -> bool:
     """Whether the caller may do this with this row, at this moment."""
-    return actor.user_id is not None and any(
-        all(_holds(test, actor, row) for test in line) for line in RULES[action]
-    )
+    return actor.user_id is not None and any(_lines_that_hold(actor, action, row))
+
+
+def privilege_used(actor: Actor, action: Action, row: Subject) -> PrivilegeName | None:
+    """The privilege of a secondary contact without which the caller might not do this; none where they might."""
+    used = [_privilege_of(line) for line in _lines_that_hold(actor, action, row)]
+    return used[0] if used and all(used) else None
+
+
+def _privilege_of(line: Line) -> PrivilegeName | None:
+    return next((test.privilege for test in line if isinstance(test, At) and test.privilege), None)
+
+
+def _lines_that_hold(actor: Actor, action: Action, row: Subject) -> Iterator[Line]:
+    return (line for line in RULES[action] if all(_holds(test, actor, row) for test in line))
 
 
 def _holds(test: At | Of, actor: Actor, row: Any) -> bool:

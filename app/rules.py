@@ -30,6 +30,8 @@ DAYS_BEFORE_ACCESS_ENDS = 30
 """How many days ahead a site is told that somebody's access ends."""
 DAYS_TO_DECIDE = 7
 """After how many days a site is told that a request still waits."""
+DAYS_UNUSED = 90
+"""After how many days a site is told that a privilege is not used."""
 
 
 class Language(Enum):
@@ -263,6 +265,9 @@ class RecommendationCode(Enum):
     CONTACT_REVIEW_OVERDUE = "CONTACT_REVIEW_OVERDUE"
     ACCESS_ENDS_SOON = "ACCESS_ENDS_SOON"
     OLD_PENDING_REQUESTS = "OLD_PENDING_REQUESTS"
+    UNDELIVERABLE_MEMBER_EMAIL = "UNDELIVERABLE_MEMBER_EMAIL"
+    UNDELIVERABLE_CONTACT_EMAIL = "UNDELIVERABLE_CONTACT_EMAIL"
+    UNUSED_PRIVILEGES = "UNUSED_PRIVILEGES"
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from app.live.subscriptions import Subscriptions
 from app.log import configure_logging
 from app.messages import preview
 from app.messages.worker import working
+from app.privilege_uses import Uses, writing_uses
 from app.query.run import Engine
 from app.schema.schema import build_schema
 from app.tokens import PublishedKeys, Verifier
@@ -55,7 +56,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         raise Misconfigured("DATABASE_URL is not set; account-management serve starts an embedded PostgreSQL")
     url = settings.database_url.get_secret_value()
     database, pool, schema = create_engine(url, settings), Pool(url, settings), build_schema()
-    profile = PROFILES[settings.http_profile]
+    profile, uses = PROFILES[settings.http_profile], Uses(database)
     execution = Execution(
         schema=schema,
         database=database,
@@ -65,6 +66,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         page_limit=settings.page_size_limit,
         public_url=settings.base_url,
         private_webhooks=settings.webhook_private_addresses,
+        uses=uses,
     )
     feed = Feed(pool, settings)
     subscriptions = Subscriptions(execution, feed, settings)
@@ -72,11 +74,12 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
-        # What lives as long as the process need not be looked at by every collection.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(20_000, 20, 100)
-        async with sending_webhooks(settings, database), working(settings, database):
+        _collect_less()
+        async with (
+            writing_uses(uses, settings.privilege_use_interval),
+            sending_webhooks(settings, database),
+            working(settings, database),
+        ):
             yield {TIMEOUT: settings.request_timeout, MANNER: manner(profile, profile.default)}
         await feed.close()
         await pool.close()
@@ -93,6 +96,13 @@ def create_app(settings: Settings | None = None) -> Starlette:
         routes += _explorer(settings) + preview.routes()
     handlers = {HTTPException: _http_error, Exception: _unexpected}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+
+
+def _collect_less() -> None:
+    # What lives as long as the process need not be looked at by every collection.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
 
 
 def verifier_of(settings: Settings) -> Verifier:

@@ -84,6 +84,8 @@ def settings(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Set
         webhook_worker=False,
         # Tests of messages have workers of their own; to others, a message is what stands in the outbox.
         message_worker=False,
+        # Tests of the use of privileges write it down themselves; to others, nothing is written between times.
+        privilege_use_interval=100_000,
     )
 
 

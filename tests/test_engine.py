@@ -30,6 +30,8 @@ from hypothesis_graphql import queries
 
 from app.config import Settings
 from app.db.models import AccessRequest, Membership
+from app.db.outbox import UndeliverableAddress
+from app.db.privilege_uses import PrivilegeUse
 from app.query.ids import write_id
 from app.query.run import Engine
 from app.rules import (
@@ -41,6 +43,7 @@ from app.rules import (
     MessageFault,
     MessageState,
     NominationState,
+    PrivilegeName,
     ViewLevel,
 )
 from app.server import create_app
@@ -62,6 +65,7 @@ LISTS = (
     "pendingNamings",
     "blockedRequesters",
 )
+ENDS = {"first", "last", "after", "before"}
 PEOPLE = ("primary", "manager", "viewer", "editor", "user", "requester", "stranger", "ended")
 ORDERS = [
     None,
@@ -127,9 +131,25 @@ async def scene(world: World) -> Scene:
         sent_at=ago(days=1),
     )
     await world.message(place, people["requester"], language=Language.FR)
+    await add_advice(world, place, people["user"])
     other, _ = await busy_site(world)
     await world.secondary(other, person=people["user"], manage_access=UPDATE)
     return place, people
+
+
+async def add_advice(world: World, place: Place, user: Person) -> None:
+    """People and contacts whom no mail reaches, and levels that are used or not."""
+    for number in range(3):
+        email = f"{number}.{place.number}@example.com".lower()
+        await world.contact(place, [ContactType.BILLING], email=email, last_name=f'"Ünreached" {number}')
+        person, _ = await world.member(place, levels_changed_at=ago(days=100), reporting=ViewLevel.VIEW)
+        last = {"privilege": PrivilegeName.REPORTING, "last_used_on": ago(days=number * 90).date()}
+        await world.add(
+            UndeliverableAddress(email=email),
+            UndeliverableAddress(email=person.ibm_id),
+            PrivilegeUse(site_id=place.site_id, user_id=person.user_id, **last),
+        )
+    await world.add(UndeliverableAddress(email=user.ibm_id))
 
 
 async def make_history(world: World, place: Place, user: Person) -> None:
@@ -215,7 +235,7 @@ class Sensible(Visitor):
 
     def leave_field(self, node: FieldNode, *_: Any) -> FieldNode | None:
         """Put sensible arguments in the place of those that are hardly ever right."""
-        if node.name.value in LISTS:
+        if node.name.value in LISTS or ENDS & {part.name.value for part in node.arguments or ()}:
             return replace(node, arguments=tuple(self._page(node)))
         if node.name.value == "site" and node.arguments:
             return replace(node, arguments=(argument("id", StringValueNode(value=self.site_id)),))

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.db.engine import async_url
-from app.db.outbox import Message
+from app.db.outbox import Message, UndeliverableAddress
 from app.query.ids import parse_id
 from app.rules import MessageFault, MessageState
 from tests.test_cli import Environment, run
@@ -166,3 +166,18 @@ def wait_for_file(folder: Path, text: str, process: subprocess.Popen[bytes]) -> 
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.05)
     raise AssertionError("the message did not come")
+
+
+def test_an_address_from_which_a_message_came_back_is_reported(environment: Environment) -> None:
+    place, _ = a_site_with(environment)
+    email = place.primary.ibm_id
+    said = run(f"messages bounced --email {email.upper()}", environment)
+    assert said == f"{email.upper()} takes no mail.\n"
+    known = UndeliverableAddress.email.in_([email, "nobody@example.com"])
+    [row] = within(environment, lambda world: world.rows(UndeliverableAddress, known))
+    assert row.email == email
+    for nobody in ("nobody@example.com", "\x07", ""):
+        said = run(f"messages bounced --email={nobody}", environment, expected=1)
+        assert said.strip() == "Nobody has this address."
+    assert len(within(environment, lambda world: world.rows(UndeliverableAddress, known))) == 1
+    assert run("messages bounced", environment, expected=2)

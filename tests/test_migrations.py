@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.db import site_rules, webhooks  # noqa: F401 - their tables belong to the metadata
+from app.db import privilege_uses, site_rules, webhooks  # noqa: F401 - their tables belong to the metadata
 from app.db.engine import async_url
 from app.db.migrate import alembic_config, current_revision, migrate, newest_revision
 from app.db.outbox import Message
@@ -183,6 +183,45 @@ def test_hashes_that_are_older_than_the_ids_of_events_stay_valid(fresh_url: str)
     migrate(fresh_url)
     in_transaction(fresh_url, append_as_before)
     assert in_transaction(fresh_url, wrong_hashes) == (4, 4, 0)
+
+
+async def write_messages(connection: AsyncConnection) -> None:
+    """Messages as they were before addresses were kept: refused, refused and sent later, failed otherwise."""
+    await connection.execute(
+        text(
+            """INSERT INTO "user" (id, ibm_id, email, sort_name) SELECT gen_random_uuid(), 'me', 'me', 'me'"""
+        )
+    )
+    for email, state, fault, days in (
+        ("Gone@x.fr", "DEAD", "RECIPIENT_REFUSED", 9),
+        ("gone@x.fr", "SENT", None, 10),
+        ("back@x.fr", "DEAD", "RECIPIENT_REFUSED", 9),
+        ("Back@x.fr", "SENT", None, 8),
+        ("busy@x.fr", "DEAD", "TRY_LATER", 9),
+    ):
+        values = {"email": email, "state": state, "fault": fault, "days": days}
+        await connection.execute(
+            text(
+                "INSERT INTO message"
+                " (id, recipient_id, email, language, kind, data, state, next_attempt_at, fault, last_error, sent_at,"
+                " created_at) SELECT gen_random_uuid(), id, :email, 'EN', 'WELCOME', '{}',"
+                " CAST(:state AS message_state), NULL, CAST(:fault AS message_fault), CAST(:fault AS text),"
+                " CASE WHEN :state = 'SENT' THEN now() - make_interval(days => :days) END,"
+                ' now() - make_interval(days => :days) FROM "user"'
+            ),
+            values,
+        )
+
+
+async def undeliverable(connection: AsyncConnection) -> list[str]:
+    return list(await connection.scalars(text("SELECT email FROM undeliverable_address")))
+
+
+def test_addresses_that_have_refused_the_last_message_are_known(fresh_url: str) -> None:
+    command.upgrade(alembic_config(fresh_url), "0009")
+    in_transaction(fresh_url, write_messages)
+    migrate(fresh_url)
+    assert in_transaction(fresh_url, undeliverable) == ["gone@x.fr"]
 
 
 def test_there_is_one_newest_revision() -> None:

@@ -23,12 +23,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.actor import ANONYMOUS, Actor
 from app.config import Settings
-from app.db.models import AccessRequest, Contact, Membership, Site
+from app.db.models import AccessRequest, Contact, Membership, Site, User
+from app.db.outbox import UndeliverableAddress
 from app.db.pool import Pool
 from app.identity import standings_of
 from app.policy import SEEING, Action, allows
 from app.query.ids import write_id
-from app.rules import AccessRequestState, ContactType, DenialReason
+from app.rules import AccessRequestState, ContactType, DenialReason, ViewLevel
 from app.schema.schema import build_schema
 from app.server import create_app
 from tests.test_reads import statements
@@ -48,6 +49,7 @@ THINGS = ("Site", "Membership", "AccessRequest", "Contact", "User")
 WALKED = {f"{thing}{part}" for thing in THINGS for part in ("", "Connection", "Edge")} | {
     "Viewer",
     "ContactReview",
+    "Recommendation",
 }
 """Where the ways lead through; what is seen by those only who manage it has tests of its own."""
 WHO = (
@@ -97,6 +99,8 @@ def test_every_type_with_an_id_is_reached_in_several_ways() -> None:
     for way in ("memberships", "accessRequests", "contacts", "contactFor", "viewerMembership", "decidedBy"):
         assert page.count(way) > 1
     assert page.count("site {") > 5
+    for one in ("UndeliverableContactEmail", "UndeliverableMemberEmail", "UnusedPrivileges"):
+        assert page.count(f"... on {one}Recommendation {{ __typename") > 0
     assert {"id"} == set(SCHEMA.type_map["Node"].fields)  # type: ignore[attr-defined]
 
 
@@ -159,6 +163,17 @@ def things(data: Any) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from things(value)
 
 
+async def refuse_mail(world: World, place: Place) -> None:
+    """Let no mail reach anybody of a site, and somebody hold a level that they do not use."""
+    await world.member(place, levels_changed_at=ago(days=100), reporting=ViewLevel.VIEW)
+    members = await world.rows(Membership, Membership.site_id == place.site_id)
+    people = await world.rows(User, User.id.in_([one.user_id for one in members]))
+    contacts = await world.rows(Contact, Contact.site_id == place.site_id)
+    known = {row.email for row in await world.rows(UndeliverableAddress)}
+    emails = {one.email.lower() for one in (*people, *contacts)}
+    await world.add(*(UndeliverableAddress(email=email) for email in emails - known))
+
+
 @pytest.fixture(scope="module")
 async def scene(world: World) -> Scene:
     """Somebody of every kind at the first site, some of whom are somebody else at the second."""
@@ -185,6 +200,7 @@ async def scene(world: World) -> Scene:
             closed_at=ago(days=1),
             expires_at=ago(hours=1),
         )
+        await refuse_mail(world, where)
     found = Scene([place, other], people)
     await found.load(world)
     return found

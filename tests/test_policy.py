@@ -22,8 +22,17 @@ from app.db.site_rules import Naming
 from app.errors import RequestError, UserError
 from app.history import record
 from app.identity import standings_of
-from app.policy import Action, allowed, allows, denial, denials, seen, visible, who_may
-from app.rules import AccessRequestState, ContactType, DenialReason, Event, Language, Role, UpdateLevel
+from app.policy import Action, allowed, allows, denial, denials, privilege_used, seen, visible, who_may
+from app.rules import (
+    AccessRequestState,
+    ContactType,
+    DenialReason,
+    Event,
+    Language,
+    PrivilegeName,
+    Role,
+    UpdateLevel,
+)
 from tests.receiver import webhook_row
 from tests.site_rules import naming_row
 from tests.world import Person, Place, World, contact_row
@@ -449,6 +458,26 @@ def test_sentences_of_the_schema() -> None:
 )
 def test_denial_gives_the_reason_that_fits(action: Action, who: str, whose: int, reason: str) -> None:
     assert denial(caller(STANDINGS[who]), action, rows_at(HERE, Role.SECONDARY_CONTACT)[whose]) == reason
+
+
+@pytest.mark.parametrize(
+    ("action", "who", "privilege"),
+    [
+        (Action.ADD_USER, "secondary-UPDATE-NONE", PrivilegeName.MANAGE_ACCESS),
+        (Action.CHANGE_CONTACTS, "secondary-NONE-UPDATE", PrivilegeName.CONTACT_UPDATES),
+        (Action.ADD_USER, "secondary-VIEW-UPDATE", None),
+        (Action.ADD_USER, "primary", None),
+        (Action.LEAVE_SITE, "secondary-UPDATE-UPDATE", None),
+        (Action.SEE_SITE, "secondary-UPDATE-UPDATE", None),
+        # Their own request they might see without it.
+        (Action.SEE_ACCESS_REQUEST, "secondary-UPDATE-NONE", None),
+    ],
+)
+def test_the_privilege_is_told_without_which_it_were_not_allowed(
+    action: Action, who: str, privilege: PrivilegeName | None
+) -> None:
+    own, *_ = rows_at(HERE, Role.SECONDARY_CONTACT)
+    assert privilege_used(caller(STANDINGS[who]), action, own) == privilege
 
 
 def test_nobody_confirms_what_they_proposed() -> None:

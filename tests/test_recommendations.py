@@ -15,7 +15,7 @@ ASK = """query($id: ID!) { site(id: $id) { recommendations { __typename code mes
   ... on ContactReviewOverdueRecommendation { dueAt }
   ... on AccessEndsSoonRecommendation { memberships { totalCount nodes { id endsAt } } }
   ... on OldPendingRequestsRecommendation { accessRequests { totalCount nodes { id } } } } } }"""
-NO_SECONDARY, SINGLE, OVERDUE, ENDS, OLD = (code.name for code in RecommendationCode)
+NO_SECONDARY, SINGLE, OVERDUE, ENDS, OLD, *_ = (code.name for code in RecommendationCode)
 
 
 async def recommended(person: Person, place: Place, language: str | None = None) -> dict[str, Any]:

@@ -103,6 +103,7 @@ def test_connections_follow_one_shape(schema: GraphQLSchema) -> None:
         "NamingConnection",
         "BlockedRequesterConnection",
         "MessageConnection",
+        "ContactConnection",
     }
     for name in connections:
         kind = schema.type_map[name]

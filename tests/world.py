@@ -315,6 +315,8 @@ class World:
             "privilege_template": "SELECT * FROM privilege_template",
             "naming": "SELECT * FROM naming",
             "message": "SELECT * FROM message",
+            "undeliverable_address": "SELECT * FROM undeliverable_address",
+            "privilege_use": "SELECT * FROM privilege_use",
             "idempotency_key": "SELECT * FROM idempotency_key",
             "history": "SELECT * FROM history_event"
             " WHERE event <> 'USER_SIGNED_IN_FIRST'"

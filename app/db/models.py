@@ -179,7 +179,7 @@ class Membership(Base):
     """One user's access to one site: role, levels, justification, optional end.
 
     A secondary contact holds one of the seats 1 to 4, unique per site, so a fifth cannot exist. The
-    primary contact's levels are not stored: they are the highest of everything.
+    primary contact's levels are not stored: they are the highest of everything. A trigger keeps `levels_changed_at`.
     """
 
     __tablename__ = "membership"
@@ -197,6 +197,7 @@ class Membership(Base):
     account_documents: Mapped[ViewLevel | None]
     justification: Mapped[str | None]
     ends_at: Mapped[datetime | None]
+    levels_changed_at: Mapped[datetime] = created()
     created_at: Mapped[datetime] = created()
     version: Mapped[int] = version()
 

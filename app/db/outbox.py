@@ -1,4 +1,4 @@
-"""The outbox: messages to people, written in the transaction of what they tell."""
+"""The outbox: messages to people, written in the transaction of what they tell; and addresses that take none."""
 
 from datetime import datetime
 from typing import Any
@@ -48,3 +48,16 @@ class Message(Base):
         sa.CheckConstraint("(fault IS NULL) = (last_error IS NULL)", name="fault_is_told"),
         sa.CheckConstraint("attempts >= 0", name="attempts_are_counted"),
     )
+
+
+class UndeliverableAddress(Base):
+    """An address that refused the last message to it for good, in small letters.
+
+    It is forgotten as soon as the mail server takes a message to it.
+    """
+
+    __tablename__ = "undeliverable_address"
+    email: Mapped[str] = mapped_column(primary_key=True)
+    refused_at: Mapped[datetime] = created()
+
+    __table_args__ = (sa.CheckConstraint("email = lower(trim(email))", name="email_is_normal"),)

@@ -14,6 +14,7 @@ from app.config import Settings
 from app.db.models import Site
 from app.db.outbox import Message
 from app.log import configure_logging
+from app.messages import bounces
 from app.messages.delivery import delivery_of
 from app.messages.letters import write_letter
 from app.messages.queue import requeue
@@ -21,7 +22,7 @@ from app.messages.worker import Worker
 from app.operating import settings_with_database, with_engine
 from app.query.ids import parse_id, write_id
 from app.rules import MessageState
-from app.texts import site_number
+from app.texts import is_readable, site_number
 
 messages = typer.Typer(help="Messages to people: look at them, send them again.", no_args_is_help=True)
 Id = Annotated[str, typer.Argument(help="Id of the message, as `messages list` prints it.")]
@@ -81,6 +82,19 @@ def retry(
     if id is not None and not again:
         _refuse("There is no such message, or it was sent.")
     typer.echo(f"{len(again)} messages are queued again.")
+
+
+@messages.command()
+def bounced(
+    email: Annotated[str, typer.Option(help="The address that the message was sent to.")],
+) -> None:
+    """Report that a message came back after the mail server had taken it, for a mail system's bounce handler.
+
+    Those who can do something about it are told, until the address takes a message again or is replaced.
+    """
+    if not all(map(is_readable, email)) or not _with_database(lambda engine: bounces.report(engine, email)):
+        _refuse("Nobody has this address.")
+    typer.echo(f"{email.strip()} takes no mail.")
 
 
 @messages.command()

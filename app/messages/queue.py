@@ -6,9 +6,10 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.db.outbox import Message
+from app.messages.bounces import note_delivery, note_refusal
 from app.rules import MessageFault, MessageState
 from app.texts import is_readable
 
@@ -44,25 +45,34 @@ async def claim(database: AsyncEngine, lease: timedelta) -> Any:
 async def mark_sent(database: AsyncEngine, message: Any) -> None:
     """It was taken by the mail server."""
     values = {"state": MessageState.SENT, "sent_at": sa.func.now(), "next_attempt_at": None}
-    await _mark(database, Message.id == message.id, values | {"fault": None, "last_error": None})
+    async with database.begin() as connection:
+        await _mark(connection, Message.id == message.id, values | {"fault": None, "last_error": None})
+        await note_delivery(connection, message.email)
 
 
 async def mark_failed(database: AsyncEngine, message: Any, fault: MessageFault, detail: str) -> MessageState:
-    """It was not: it waits for its next attempt, or is dead. Whoever has taken it since then says so instead."""
+    """It was not: it waits for its next attempt, or is dead. Whoever has taken it since then says so instead.
+
+    An address is said to take no mail only when its message is dead: servers refuse for good by mistake, too.
+    """
     tries = TRIES.get(fault, len(PAUSES) + 1)
     dead = message.attempts >= tries
     state = MessageState.DEAD if dead else MessageState.QUEUED
     pause = None if dead else sa.func.now() + PAUSES[message.attempts - 1]
     told = "".join(filter(is_readable, detail.replace("\n", " ")))[:LONGEST_ERROR]
     values = {"state": state, "next_attempt_at": pause, "fault": fault, "last_error": told}
-    await _mark(database, sa.and_(Message.id == message.id, Message.attempts == message.attempts), values)
+    which = sa.and_(Message.id == message.id, Message.attempts == message.attempts)
+    async with database.begin() as connection:
+        marked = await _mark(connection, which, values)
+        if marked and dead and fault is MessageFault.RECIPIENT_REFUSED:
+            await note_refusal(connection, message.email)
     return state
 
 
-async def _mark(database: AsyncEngine, which: sa.ColumnElement[bool], values: dict[str, Any]) -> None:
-    async with database.begin() as connection:
-        unsent = Message.state != MessageState.SENT
-        await connection.execute(sa.update(Message).where(which, unsent).values(**values))
+async def _mark(connection: AsyncConnection, which: sa.ColumnElement[bool], values: dict[str, Any]) -> bool:
+    unsent = Message.state != MessageState.SENT
+    marked = await connection.execute(sa.update(Message).where(which, unsent).values(**values))
+    return marked.rowcount > 0
 
 
 async def seconds_to_next(database: AsyncEngine) -> float | None:

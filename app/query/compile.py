@@ -63,7 +63,12 @@ class Compiler:
 
     def plan(self, roots: Iterable[Selected]) -> Plan:
         """The statement that reads root fields, each into a column. Raises Unplannable."""
-        return self._plan([text_of(self._field(root, None)).label(root.key) for root in roots])
+        return self._plan([self._root(root).label(root.key) for root in roots])
+
+    def _root(self, root: Selected) -> Any:
+        if isinstance(root.declaration, Lookup):
+            return looked_up(self, root, root.declaration)
+        return text_of(self._field(root, None))
 
     def completion(self, root: Selected) -> Plan:
         """The statement that reads what an object of given values refers to, each relation into an array of texts.
@@ -121,8 +126,6 @@ class Compiler:
                 return [chosen(self, selected, given, model)]
             case Parts() as parts:
                 return [parts_of(self, selected, parts, model)]
-            case Lookup() as lookup:
-                return [looked_up(self, selected, lookup)]
             case Find() as find:
                 return [self._found(selected, find)]
             case None if selected.name == "__typename" and shape:

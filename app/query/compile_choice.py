@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.dialects.postgresql import aggregate_order_by, array
 
 from app.db.models import User
 from app.language import spoken
@@ -15,7 +15,7 @@ from app.query.compile_caller import CallerColumns
 from app.query.declare import Chosen, Lookup, Parts
 from app.query.given import Writer
 from app.query.jsontext import Pieces, Text, text_of
-from app.query.lookup import PLACE, rows
+from app.query.lookup import PLACE, rows, use_of
 from app.query.plan import Run
 from app.rules import Language
 
@@ -78,8 +78,8 @@ def parts_of(compiler: Compiler, selected: Selected, parts: Parts, model: Any) -
     return text_of(["[", sa.func.concat_ws(",", *objects), "]"])
 
 
-def looked_up(compiler: Compiler, selected: Selected, lookup: Lookup) -> Text:
-    """The objects of all inputs, in their order."""
+def looked_up(compiler: Compiler, selected: Selected, lookup: Lookup) -> Any:
+    """An array: the text of the objects of all inputs, in their order, then the uses of privileges that asking is."""
     number = id(selected)
     source = rows(
         lookup,
@@ -87,6 +87,9 @@ def looked_up(compiler: Compiler, selected: Selected, lookup: Lookup) -> Text:
         visible(compiler.caller, lookup.needs, lookup.found),
     )
     text = text_of(compiler.object(selected.shape, lookup.found))
+    use = use_of(lookup, compiler.caller)
+    told: Any = array([text, use])
     if selected.is_list:
         text = text_of(["[", sa.func.string_agg(text, aggregate_order_by(sa.literal(","), PLACE)), "]"])
-    return sa.select(text).select_from(source).scalar_subquery()
+        told = sa.func.array_prepend(text, sa.func.array_agg(use))
+    return sa.select(told).select_from(source).scalar_subquery()

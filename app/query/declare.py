@@ -208,13 +208,15 @@ class Lookup:
 
     `asks` has the columns of the inputs, with their types and how each is found in an input, which may refuse it.
     `found` is an alias of the model, over the one row that is looked up for what is `asked`; its columns are null where
-    there is none, or where the caller may not do with it what it `needs`.
+    there is none, or where the caller may not do with it what it `needs`. `used` makes, for a caller, the condition
+    under which asking is a use of the row's privilege, and the name of that privilege.
     """
 
     model: type[Base]
     found: Any
     needs: Action
     asks: Mapping[str, tuple[Any, Callable[[Mapping[str, Any]], Any]]]
+    used: Callable[[Any], tuple[sa.ColumnElement[bool], Any]]
 
 
 def asked(name: str, kind: Any) -> Any:

@@ -35,6 +35,7 @@ from app.query.declare import (
 )
 from app.query.ids import ids_in, write_id
 from app.query.load_statement import conditions_of, from_of, lookup_of, page_of, select_of
+from app.query.lookup import USE, uses_in
 from app.query.page import Page, Slice
 from app.query.plan import Caller
 from app.query.rows import (
@@ -167,6 +168,7 @@ class Reader:
         """The objects of all inputs, in their order."""
         statement = lookup_of(self.caller.actor, lookup, selected)
         found = await self._fetch(statement)
+        self.caller.note(uses_in(row[USE] for row in found))
         objects = await self.complete(selected.shape, found, lookup.found)
         return objects if selected.is_list else objects[0]
 

@@ -25,7 +25,7 @@ from app.query.declare import (
     Variant,
     kept_column,
 )
-from app.query.lookup import PLACE, rows
+from app.query.lookup import PLACE, USE, rows, use_of
 from app.query.page import SORT, Page
 from app.query.rows import PARENT, array_of, label_of, labelled
 
@@ -86,7 +86,8 @@ def lookup_of(actor: Actor, lookup: Lookup, selected: Selected) -> sa.Select[Any
         visible(actor, lookup.needs, lookup.found),
     )
     columns = _labelled(_columns(actor, selected.shape, lookup.found))
-    return sa.select(PLACE, *columns).select_from(source).order_by(PLACE)
+    used = use_of(lookup, actor).label(USE)
+    return sa.select(PLACE, used, *columns).select_from(source).order_by(PLACE)
 
 
 def _labelled(columns: dict[str, Any]) -> list[Any]:

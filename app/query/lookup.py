@@ -1,17 +1,21 @@
 """The rows of a `Lookup`: its inputs, each beside the row that was asked for."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.errors import bad_input
+from app.privilege_uses import Use
 from app.query.declare import Lookup
-from app.rules import BATCH_LIMIT
+from app.rules import BATCH_LIMIT, PrivilegeName
 
 PLACE = sa.literal_column("asked.place", sa.BigInteger)
 """Where an input stands among the others."""
+USE = "#use"
+"""Under this label a row carries the use of a privilege that asking for it is."""
 Parameter = Callable[[Any, Callable[[Mapping[str, Any]], Any]], Any]
 
 
@@ -25,6 +29,19 @@ def rows(lookup: Lookup, parameter: Parameter, allowed: sa.ColumnElement[bool]) 
     arrays = sa.func.unnest(*map(column, lookup.asks))
     inputs = arrays.table_valued(*lookup.asks, with_ordinality="place").render_derived(name="asked")
     return inputs.outerjoin(lookup.found, allowed)
+
+
+def use_of(lookup: Lookup, caller: Any) -> Any:
+    """The use of a privilege that asking for a row is, as a text; null when it is none."""
+    used, privilege = lookup.used(caller)
+    return sa.case((used, sa.func.concat_ws(" ", lookup.found.site_id, lookup.found.user_id, privilege)))
+
+
+def uses_in(texts: Iterable[str | None]) -> Iterator[Use]:
+    """The uses that such texts tell of."""
+    for text in filter(None, texts):
+        site_id, user_id, privilege = text.split(" ")
+        yield Use(UUID(site_id), UUID(user_id), PrivilegeName(privilege))
 
 
 def inputs_in(arguments: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

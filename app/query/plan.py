@@ -1,6 +1,6 @@
 """A compiled statement, and what a request fills into it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from app.actor import Actor, Identity
 from app.db.models import Base
 from app.db.pool import plain
+from app.privilege_uses import Use
 from app.query.collect import Selected
 from app.query.page import Page
 from app.rules import Language
@@ -27,6 +28,10 @@ class Caller(Protocol):
     language: Language
     page_limit: int
     wished: Language | None
+
+    def note(self, uses: Iterable[Use]) -> None:
+        """Remember which privileges the caller used."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from app.query.collect import Selected
 from app.query.declare import OfCaller, Value
 from app.query.forest import Forest
 from app.query.given import Values, Writer
+from app.query.lookup import uses_in
 from app.query.page import Page
 from app.query.plan import Plan, Run
 
@@ -81,7 +82,15 @@ class Prepared:
         if row is None:
             await self.caller.sign_in()
             row = await self.pool.row(plan.sql, plan.values(run))
-        return {root.key: text for root, text in zip(self.forest.read, row, strict=True)}
+        return {root.key: self._noted(value) for root, value in zip(self.forest.read, row, strict=True)}
+
+    def _noted(self, value: str | list[str]) -> str:
+        """The text of a root; what is told beside it of the use of privileges is remembered."""
+        if isinstance(value, str):
+            return value
+        text, *uses = value
+        self.caller.note(uses_in(uses))
+        return text
 
     async def answered(self, texts: dict[str, str]) -> Answered:
         """The response, with the texts of the roots that are read; the others are resolved in their order."""

@@ -93,25 +93,25 @@ async def _each(
         told = [fault.under("items", index) for fault in faults]
         results.append({**done, "index": index, "done": not faults, "errors": told})
     values = _counted(results)
+    if not values["succeeded"]:
+        # Nothing is done, so nothing was used for it.
+        tx.uses = frozenset()
     if values["failed"] and policy is ErrorPolicy.ALL_OR_NOTHING:
         raise _refusal(results)
     return {**values, "site_id": site_id}
 
 
 async def _one(tx: Transaction, item: Any, act: Act) -> tuple[Values, Sequence[Fault]]:
-    before = len(tx.events)
     try:
-        async with tx.session.begin_nested():
+        async with tx.attempt():
             return await act(tx, item), ()
     except UserError as error:
-        refused = error
+        return {}, error.faults
     except DBAPIError as error:
         understood = meaning(error)
         if not isinstance(understood, UserError):
             raise
-        refused = understood
-    del tx.events[before:]
-    return {}, refused.faults
+        return {}, understood.faults
 
 
 def _counted(results: list[Values]) -> Values:

@@ -64,18 +64,6 @@ HELD = sa.orm.aliased(
     .lateral("held"),
 )
 """The membership that is asked about."""
-CHECK = Lookup(
-    Membership,
-    HELD,
-    Action.CHECK_ACCESS,
-    {
-        "site_id": (sa.Uuid, _site_id),
-        "site_number": (sa.Text, _site_number),
-        "ibm_id": (sa.Text, _ibm_id),
-        "application": (sa.Text, lambda item: item["application"].value),
-        "level": (sa.Text, _level),
-    },
-)
 
 
 def _by_application(value_of: Any, otherwise: Any) -> Any:
@@ -91,6 +79,26 @@ _FAULTS = (
     (HELD.id.is_(None), Code.NO_ACCESS),
     (sa.not_(HELD.active), Code.ACCESS_ENDED),
     (sa.not_(_IS_ENOUGH), Code.LEVEL_TOO_LOW),
+)
+
+
+def _used(caller: Any) -> tuple[sa.ColumnElement[bool], Any]:
+    """Asking about oneself is a use of what one may; asking about others, to decide about them, is none."""
+    return sa.and_(HELD.user_id == caller.user_id, HELD.active, _IS_ENOUGH), asked("application", sa.Text)
+
+
+CHECK = Lookup(
+    Membership,
+    HELD,
+    Action.CHECK_ACCESS,
+    {
+        "site_id": (sa.Uuid, _site_id),
+        "site_number": (sa.Text, _site_number),
+        "ibm_id": (sa.Text, _ibm_id),
+        "application": (sa.Text, lambda item: item["application"].value),
+        "level": (sa.Text, _level),
+    },
+    _used,
 )
 
 

@@ -223,6 +223,9 @@ describe(
         "CONTACT_REVIEW_OVERDUE": "The monthly review of the contacts has not been done in time.",
         "ACCESS_ENDS_SOON": "The access of somebody ends soon.",
         "OLD_PENDING_REQUESTS": "Somebody has been waiting for a decision for long.",
+        "UNDELIVERABLE_MEMBER_EMAIL": "The e-mail address of a member takes no mail.",
+        "UNDELIVERABLE_CONTACT_EMAIL": "The e-mail address of a contact takes no mail.",
+        "UNUSED_PRIVILEGES": "A member holds a level of an application that they do not use.",
     },
 )
 describe(

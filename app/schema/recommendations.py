@@ -6,13 +6,16 @@ import sqlalchemy as sa
 import strawberry
 
 from app.db.deciders import Decider
-from app.db.models import AccessRequest, Membership, Site
+from app.db.models import AccessRequest, Contact, Membership, Site, User
+from app.db.outbox import UndeliverableAddress
 from app.errors import message
 from app.language import words
+from app.messages.bounces import normal
 from app.policy import Action
 from app.query.declare import Chosen, Constant, Parts, reads
-from app.rules import DAYS_BEFORE_ACCESS_ENDS, DAYS_TO_DECIDE, AccessRequestState, Role
+from app.rules import DAYS_BEFORE_ACCESS_ENDS, DAYS_TO_DECIDE, DAYS_UNUSED, AccessRequestState, Role
 from app.schema.enums import RecommendationCode
+from app.schema.unused import HOLDS_UNUSED
 
 MESSAGE = "What was noticed, in the caller's language."
 ACTION = "What to do about it, in the caller's language."
@@ -33,6 +36,17 @@ WAITS_LONG = sa.and_(
     AccessRequest.created_at <= sa.func.now() - _days(DAYS_TO_DECIDE),
 )
 """Which requests wait for long."""
+MEMBER_UNREACHED = sa.and_(
+    Membership.active,
+    sa.select(User.id)
+    .join(UndeliverableAddress, UndeliverableAddress.email == normal(User.email))
+    .where(User.id == Membership.user_id)
+    .correlate(Membership)
+    .exists(),
+)
+"""Which members have an address that takes no mail."""
+CONTACT_UNREACHED = sa.exists().where(UndeliverableAddress.email == normal(Contact.email)).correlate(Contact)
+"""Which contacts have an address that takes no mail."""
 _ASSISTED = _at_site(Membership, Membership.role == Role.SECONDARY_CONTACT, Membership.active)
 RECOMMENDATIONS = Parts(
     {
@@ -47,6 +61,15 @@ RECOMMENDATIONS = Parts(
         ),
         "AccessEndsSoonRecommendation": (Action.ADD_USER, _at_site(Membership, ENDS_SOON)),
         "OldPendingRequestsRecommendation": (Action.ADD_USER, _at_site(AccessRequest, WAITS_LONG)),
+        "UndeliverableMemberEmailRecommendation": (
+            Action.MANAGE_ACCESS,
+            _at_site(Membership, MEMBER_UNREACHED),
+        ),
+        "UndeliverableContactEmailRecommendation": (
+            Action.CHANGE_CONTACTS,
+            _at_site(Contact, CONTACT_UNREACHED),
+        ),
+        "UnusedPrivilegesRecommendation": (Action.MANAGE_ACCESS, _at_site(Membership, HOLDS_UNUSED)),
     }
 )
 """In this order, and each told to whoever may do the action named with it."""
@@ -88,6 +111,21 @@ _SENTENCES = {
             days=DAYS_TO_DECIDE,
         ),
         words(message("Grant or deny the requests that wait.")),
+    ),
+    RecommendationCode.UNDELIVERABLE_MEMBER_EMAIL: (
+        words(message("The e-mail address of a member of this site takes no mail.")),
+        words(message("Look whether they are still there, and take their access away if they are not.")),
+    ),
+    RecommendationCode.UNDELIVERABLE_CONTACT_EMAIL: (
+        words(message("The e-mail address of a contact of this site takes no mail.")),
+        words(message("Correct the address, or name somebody else.")),
+    ),
+    RecommendationCode.UNUSED_PRIVILEGES: (
+        words(
+            message("Somebody holds privileges at this site that they have not used for {days} days."),
+            days=DAYS_UNUSED,
+        ),
+        words(message("Look whether they still need them, and lower them if they do not.")),
     ),
 }
 """What was noticed, and what to do."""

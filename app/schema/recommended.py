@@ -3,17 +3,21 @@
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
 import strawberry
 
 from app.db import models as m
 from app.policy import Action, allowed
 from app.query.declare import Column, Paged, reads
-from app.rules import DAYS_BEFORE_ACCESS_ENDS, DAYS_TO_DECIDE
+from app.rules import DAYS_BEFORE_ACCESS_ENDS, DAYS_TO_DECIDE, DAYS_UNUSED
 from app.schema.arguments import After, Before, First, Last
+from app.schema.contacts import Contact
 from app.schema.enums import RecommendationCode
 from app.schema.lists import Connection
 from app.schema.recommendations import (
+    CONTACT_UNREACHED,
     ENDS_SOON,
+    MEMBER_UNREACHED,
     RECOMMENDATIONS,
     WAITS_LONG,
     Recommendation,
@@ -22,6 +26,10 @@ from app.schema.recommendations import (
     message_of,
 )
 from app.schema.types import AccessRequest, Membership
+from app.schema.unused import HOLDS_UNUSED
+
+BY_NAME = tuple(sa.func.lower(name, type_=sa.Text) for name in (m.Contact.last_name, m.Contact.first_name))
+"""The order of contacts."""
 
 
 def _type(kind: type[Any], description: str) -> Any:
@@ -112,10 +120,93 @@ class OldPendingRequestsRecommendation(Recommendation):
     ) -> Connection[AccessRequest]: ...
 
 
+@_recommendation(
+    "The e-mail address of members refused the last message to it for good, or messages to it came back."
+)
+class UndeliverableMemberEmailRecommendation(Recommendation):
+    """Members who are not reached."""
+
+    code: RecommendationCode = code_of(RecommendationCode.UNDELIVERABLE_MEMBER_EMAIL)
+    message: str = message_of(RecommendationCode.UNDELIVERABLE_MEMBER_EMAIL)
+    action: str = action_of(RecommendationCode.UNDELIVERABLE_MEMBER_EMAIL)
+
+    @reads(
+        Paged(
+            m.Membership,
+            on="site_id",
+            local="id",
+            where=lambda *_: [MEMBER_UNREACHED],
+            orders={"NAME": m.User.sort_name},
+            joins=((m.User, m.User.id == m.Membership.user_id),),
+        ),
+        "The active memberships of these people, by name.",
+        Action.SEE_MEMBERSHIP,
+    )
+    def memberships(
+        self, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Membership]: ...
+
+
+@_recommendation(
+    "The e-mail address of contacts refused the last message to it for good, or messages to it came back."
+)
+class UndeliverableContactEmailRecommendation(Recommendation):
+    """Contacts who are not reached."""
+
+    code: RecommendationCode = code_of(RecommendationCode.UNDELIVERABLE_CONTACT_EMAIL)
+    message: str = message_of(RecommendationCode.UNDELIVERABLE_CONTACT_EMAIL)
+    action: str = action_of(RecommendationCode.UNDELIVERABLE_CONTACT_EMAIL)
+
+    @reads(
+        Paged(
+            m.Contact,
+            on="site_id",
+            local="id",
+            where=lambda *_: [CONTACT_UNREACHED],
+            orders={"NAME": BY_NAME},
+        ),
+        "These contacts, by name.",
+        Action.SEE_CONTACTS,
+    )
+    def contacts(
+        self, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Contact]: ...
+
+
+@_recommendation(
+    f"Members hold levels that they have neither used for {DAYS_UNUSED} days, nor been given since then."
+)
+class UnusedPrivilegesRecommendation(Recommendation):
+    """Levels that nobody uses."""
+
+    code: RecommendationCode = code_of(RecommendationCode.UNUSED_PRIVILEGES)
+    message: str = message_of(RecommendationCode.UNUSED_PRIVILEGES)
+    action: str = action_of(RecommendationCode.UNUSED_PRIVILEGES)
+
+    @reads(
+        Paged(
+            m.Membership,
+            on="site_id",
+            local="id",
+            where=lambda *_: [HOLDS_UNUSED],
+            orders={"LEVELS_CHANGED_AT": m.Membership.levels_changed_at},
+        ),
+        "The active memberships with such levels, those whose levels are the oldest first; their unusedPrivileges say "
+        "which.",
+        Action.SEE_MEMBERSHIP,
+    )
+    def memberships(
+        self, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Membership]: ...
+
+
 RECOMMENDATION_TYPES = (
     NoSecondaryContactRecommendation,
     SingleDeciderRecommendation,
     ContactReviewOverdueRecommendation,
     AccessEndsSoonRecommendation,
     OldPendingRequestsRecommendation,
+    UndeliverableMemberEmailRecommendation,
+    UndeliverableContactEmailRecommendation,
+    UnusedPrivilegesRecommendation,
 )

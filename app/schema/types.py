@@ -32,7 +32,7 @@ from app.schema.arguments import (
 )
 from app.schema.assignable import HAS_SEAT, SEATS_LEFT, AssignableLevels, assignable_levels, assignable_roles
 from app.schema.contacts import Contact, ContactReview
-from app.schema.enums import AccessRequestKind, AccessRequestState, DenialReason, Role
+from app.schema.enums import AccessRequestKind, AccessRequestState, DenialReason, PrivilegeName, Role
 from app.schema.history import ANYWHERE, IN_A_SITE, HistoryEvent, history_of
 from app.schema.lists import VERSION, Connection, Node, opaque_id
 from app.schema.messages import MESSAGES, Message
@@ -46,6 +46,7 @@ from app.schema.privilege_templates import TEMPLATES, PrivilegeTemplate
 from app.schema.privileges import EffectivePrivilegeSet, PrivilegeSet, RequestedPrivileges
 from app.schema.recommendations import RECOMMENDATIONS, Recommendation
 from app.schema.site_rules import BLOCKED, BlockedRequester, SiteRules
+from app.schema.unused import UNUSED, UNUSED_PRIVILEGES
 from app.schema.users import User
 from app.site_rules import TEMPLATE_SLOTS
 from app.webhook_rules import WEBHOOK_SLOTS
@@ -99,6 +100,7 @@ class Membership(Node):
     effective_privileges: EffectivePrivilegeSet = reads(
         Group(), "What the member may use at this moment: NONE of everything once access has ended."
     )
+    unused_privileges: list[PrivilegeName] = reads(Column(UNUSED_PRIVILEGES), UNUSED)
     justification: str | None = reads(Column(m.Membership.justification), "Why access was given.")
     ends_at: datetime | None = reads(Column(m.Membership.ends_at), "When access ends; null when it does not.")
     active: bool = reads(

@@ -8,7 +8,15 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 # The metadata has to know all tables.
-from app.db import nominations, outbox, preferences, repeats, site_rules, webhooks  # noqa: F401
+from app.db import (  # noqa: F401
+    nominations,
+    outbox,
+    preferences,
+    privilege_uses,
+    repeats,
+    site_rules,
+    webhooks,
+)
 from app.db.engine import async_url
 from app.db.models import Base
 
