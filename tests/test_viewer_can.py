@@ -103,7 +103,14 @@ ACTIONS: dict[str, dict[str, tuple[str, str, dict[str, Any]]]] = {
     },
 }
 """What is asked about each kind of thing, with the mutation that does it."""
-OTHERS = ("requester", "user", "contact_updates=UPDATE", "contact_updates=VIEW", "member for a time", "nominee")
+OTHERS = (
+    "requester",
+    "user",
+    "contact_updates=UPDATE",
+    "contact_updates=VIEW",
+    "member for a time",
+    "nominee",
+)
 HIDDEN: dict[str, tuple[str, ...]] = {
     "Site": ("requester",),
     "Membership": ("requester",),

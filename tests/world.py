@@ -309,6 +309,11 @@ class World:
         async with AsyncSession(self.database) as session:
             return list(await session.scalars(sa.select(model).where(*conditions)))
 
+    async def count(self, model: Any) -> int:
+        """How many rows there are; of all tests together."""
+        async with AsyncSession(self.database) as session:
+            return await session.scalar(sa.select(sa.func.count()).select_from(model)) or 0
+
     async def events(self, place: Place) -> list[Any]:
         """The history of a site, oldest first: rows with event, actor, before, after and so on."""
         table = sa.text("SELECT * FROM history_event WHERE site_id = :site ORDER BY number")
