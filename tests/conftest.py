@@ -151,11 +151,11 @@ def world(database: AsyncEngine, client: AsyncClient, settings: Settings) -> Wor
     return World(database, client, settings)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def interpreted_world(database: AsyncEngine, settings: Settings) -> AsyncIterator[World]:
     """The same world, asked with the engine off: all reads go through graphql-core.
 
-    Shared by all that compare the two, since an application knows documents it has seen before.
+    It ends with its module: PostgreSQL has a hundred connections for all.
     """
     own = settings.model_copy(update={"read_engine": False})
     application = create_app(own)
