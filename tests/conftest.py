@@ -21,6 +21,9 @@ from app.db.migrate import migrate
 from app.server import create_app
 from tests.world import World
 
+CARELESS = ("fsync", "full_page_writes", "synchronous_commit")
+"""What PostgreSQL does for the sake of power cuts only."""
+
 
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
@@ -32,7 +35,8 @@ def server_url() -> Iterator[str]:
     # Not below pytest's own folder: as root, PostgreSQL runs as another user, who may not enter there.
     with TemporaryDirectory(prefix="postgresql-") as folder, embedded_postgresql(Path(folder)) as url:
         # Tests may lose their data in a power cut; in exchange they do not wait for the disk.
-        asyncio.run(administer(url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"))
+        careless = [f"ALTER SYSTEM SET {name} = off" for name in CARELESS]
+        asyncio.run(administer(url, *careless, "SELECT pg_reload_conf()"))
         yield url
 
 
@@ -147,6 +151,21 @@ async def client(app: Starlette) -> AsyncIterator[AsyncClient]:
 def world(database: AsyncEngine, client: AsyncClient, settings: Settings) -> World:
     """Makes sites and people, and lets people call."""
     return World(database, client, settings)
+
+
+@pytest.fixture(scope="module")
+async def interpreted_world(database: AsyncEngine, settings: Settings) -> AsyncIterator[World]:
+    """The same world, asked with the engine off: all reads go through graphql-core.
+
+    It ends with its module: PostgreSQL has a hundred connections for all.
+    """
+    own = settings.model_copy(update={"read_engine": False})
+    application = create_app(own)
+    async with (
+        application.router.lifespan_context(application),
+        AsyncClient(transport=ASGITransport(app=application), base_url="http://test") as client,
+    ):
+        yield World(database, client, own)
 
 
 @pytest.fixture(scope="session")

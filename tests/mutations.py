@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from graphql import (
@@ -80,6 +81,7 @@ async def valid(world: World, place: Place, mutation: str) -> tuple[Person, Inpu
     return place.primary, {field: (await ids_of(world, place))[field], **rest}
 
 
+@cache
 def everything(mutation: str) -> str:
     """All of the payload but its errors, as deep as one document may go."""
     payload: Any = SCHEMA.type_map[f"{mutation[0].upper()}{mutation[1:]}Payload"]

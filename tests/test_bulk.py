@@ -9,18 +9,15 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
-from httpx2 import ASGITransport, AsyncClient
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.config import Settings
 from app.db.engine import async_url
 from app.db.models import AccessRequest, Membership, User
 from app.db.pool import Pool
 from app.db.repeats import IdempotencyKey
 from app.query.ids import write_id
 from app.rules import AccessRequestState, Role
-from app.server import create_app
 from tests.access import MANAGERS, newcomer
 from tests.receiver import webhook_row
 from tests.test_ids import PERSON, document
@@ -43,17 +40,10 @@ ERRORS = """errors { __typename code message path ... on LimitReachedError { lim
   ... on AlreadyDecidedError { accessRequest { state } } }"""
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["engine", "interpreter"])
-async def world(
-    database: AsyncEngine, settings: Settings, request: pytest.FixtureRequest
-) -> AsyncIterator[World]:
+@pytest.fixture(scope="module", params=["engine", "interpreter"])
+def world(world: World, interpreted_world: World, request: pytest.FixtureRequest) -> World:
     """The world, asked through the engine and without it."""
-    application = create_app(settings.model_copy(update={"read_engine": request.param}))
-    async with (
-        application.router.lifespan_context(application),
-        AsyncClient(transport=ASGITransport(app=application), base_url="http://test") as client,
-    ):
-        yield World(database, client, settings)
+    return world if request.param == "engine" else interpreted_world
 
 
 async def bulk(

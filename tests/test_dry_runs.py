@@ -1,20 +1,16 @@
 """`validateOnly`: every mutation answers as if it were done, refuses what it would refuse, and does nothing."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
-from httpx2 import ASGITransport, AsyncClient
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.config import Settings
 from app.db.engine import async_url
 from app.db.models import Contact, Membership, User
 from app.rules import ContactType
-from app.server import create_app
 from tests.access import form, full_site, newcomer
 from tests.mutations import MUTATIONS, differences, everything, valid
 from tests.test_ids import BY_ID, document
@@ -31,17 +27,10 @@ CALLERS = [
 ]
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["engine", "interpreter"])
-async def world(
-    database: AsyncEngine, settings: Settings, request: pytest.FixtureRequest
-) -> AsyncIterator[World]:
+@pytest.fixture(scope="module", params=["engine", "interpreter"])
+def world(world: World, interpreted_world: World, request: pytest.FixtureRequest) -> World:
     """The world, asked through the engine and without it."""
-    application = create_app(settings.model_copy(update={"read_engine": request.param}))
-    async with (
-        application.router.lifespan_context(application),
-        AsyncClient(transport=ASGITransport(app=application), base_url="http://test") as client,
-    ):
-        yield World(database, client, settings)
+    return world if request.param == "engine" else interpreted_world
 
 
 async def tried(person: Person, mutation: str, input: dict[str, Any], selection: str = "") -> dict[str, Any]:
@@ -55,10 +44,10 @@ async def test_a_dry_run_answers_like_the_real_one_and_does_nothing(world: World
     place = await world.site()
     caller, input = await valid(world, place, mutation)
     await caller.ask("{ viewer { user { id } } }")
-    people = await world.rows(User)
+    people = await world.count(User)
     dry = await tried(caller, mutation, input, everything(mutation))
     assert dry["errors"] == []
-    assert len(await world.rows(User)) == len(people)
+    assert await world.count(User) == people
     async with world.changed():
         real = await caller.do(mutation, everything(mutation), **input)
     assert differences(dry, real) == []

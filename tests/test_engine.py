@@ -1,6 +1,5 @@
 """The compiled reads against graphql-core: two ways, one meaning, to the byte."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,11 @@ from graphql import (
     print_ast,
     visit,
 )
-from httpx2 import ASGITransport, AsyncClient
+from httpx2 import AsyncClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis_graphql import queries
 
-from app.config import Settings
 from app.db.models import AccessRequest, Membership
 from app.db.outbox import UndeliverableAddress
 from app.db.privilege_uses import PrivilegeUse
@@ -46,7 +44,6 @@ from app.rules import (
     PrivilegeName,
     ViewLevel,
 )
-from app.server import create_app
 from app.site_rules import NamingKind, NamingState
 from app.webhook_rules import WebhookDeliveryState, WebhookFailure
 from tests.receiver import delivery_row, webhook_row
@@ -76,15 +73,9 @@ Scene = tuple[Place, dict[str, Person]]
 
 
 @pytest.fixture(scope="module")
-async def interpreted(settings: Settings) -> AsyncIterator[AsyncClient]:
+def interpreted(interpreted_world: World) -> AsyncClient:
     """The same service with the engine off: all reads go through graphql-core."""
-    application = create_app(settings.model_copy(update={"read_engine": False}))
-    transport = ASGITransport(app=application)
-    async with (
-        application.router.lifespan_context(application),
-        AsyncClient(transport=transport, base_url="http://test") as client,
-    ):
-        yield client
+    return interpreted_world.client
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,12 @@
 import json
 
 import pytest
+from httpx2 import AsyncClient
 
 from app.db.webhooks import WebhookDelivery
 from tests.live import Server, joined
+from tests.test_engine import both
+from tests.test_engine import interpreted as interpreted
 from tests.test_member_requests import ask_for_more
 from tests.test_nominations import nominate
 from tests.test_subscriptions import EVENTS, save_contact
@@ -88,3 +91,23 @@ async def test_the_history_shows_what_a_member_asked_for(world: World) -> None:
         "requestedRole": "SECONDARY_CONTACT",
         "requestedEndsAt": None,
     }
+
+
+KEPT_APART = """query($id: ID!) { site(id: $id) { history { nodes { event after { __typename
+  ... on NominationSnapshot { state } ... on AccessRequestSnapshot { asked: state } } } } } }"""
+
+
+async def test_states_of_the_same_name_are_kept_apart(world: World, interpreted: AsyncClient) -> None:
+    place = await world.site()
+    _, membership_id = await world.member(place)
+    nomination_id = await nominate(place, membership_id)
+    await place.primary.succeed("cancelNomination", nominationId=nomination_id)
+    _, request_id = await world.request(place)
+    await place.primary.succeed(
+        "denyAccessRequest", accessRequestId=request_id, reason="ACCESS_NOT_NECESSARY"
+    )
+    compiled, computed = await both(place.primary, interpreted, KEPT_APART, {"id": place.id})
+    assert compiled == computed
+    told = [node["after"] for node in json.loads(compiled)["data"]["site"]["history"]["nodes"]]
+    assert {"__typename": "NominationSnapshot", "state": "CANCELLED"} in told
+    assert {"__typename": "AccessRequestSnapshot", "asked": "DENIED"} in told

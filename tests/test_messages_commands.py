@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 from uuid import uuid4
 
 import pytest
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.db.engine import async_url
@@ -34,6 +34,13 @@ SENT = {"state": MessageState.SENT, "attempts": 1, "sent_at": ago(hours=1)}
 def environment(database_url: str, tmp_path: Path) -> Environment:
     """The settings of an operator, who works on the database that the tests share."""
     return {"DATABASE_URL": database_url, "DATA_DIRECTORY": str(tmp_path), "DEVELOPMENT": "true"}
+
+
+@pytest.fixture
+def alone(environment: Environment, emptied_database: AsyncEngine) -> Environment:
+    """The same with a database of the test's own, where no messages of other tests are waiting."""
+    url = emptied_database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return environment | {"DATABASE_URL": url}
 
 
 def within(environment: Environment, act: Callable[[World], Coroutine[Any, Any, T]]) -> T:
@@ -136,12 +143,11 @@ def test_the_doctor_looks_at_the_mail_server_and_at_dead_messages(environment: E
     assert "NOT mail server 127.0.0.1" in refused and "check SMTP_URL" in refused
 
 
-def test_a_worker_of_its_own_sends_until_it_is_told_to_stop(environment: Environment, tmp_path: Path) -> None:
+def test_a_worker_of_its_own_sends_until_it_is_told_to_stop(alone: Environment, tmp_path: Path) -> None:
     number = uuid4().hex
-    _, [id] = a_site_with(environment, {"data": data_of(number)})
-    # Messages of earlier tests are not this one's: it ends as soon as its own has come.
+    _, [id] = a_site_with(alone, {"data": data_of(number)})
     command = [sys.executable, "-m", "app", "messages", "work"]
-    with subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, env=os.environ | alone, stdout=subprocess.DEVNULL) as process:
         try:
             found = wait_for_file(tmp_path / "mail" / "new", number, process)
         finally:
@@ -149,7 +155,7 @@ def test_a_worker_of_its_own_sends_until_it_is_told_to_stop(environment: Environ
         assert process.wait(30) == 0
     mail = email.message_from_bytes(found.read_bytes())
     assert mail["Message-ID"] == f"<{id.removeprefix('message_')}@localhost>"
-    assert row(environment, id).state is MessageState.SENT
+    assert row(alone, id).state is MessageState.SENT
 
 
 def data_of(number: str) -> dict[str, str]:

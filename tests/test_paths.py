@@ -3,7 +3,7 @@
 The ways are made by walking the schema; what may appear is decided row by row, by the policy's decision in Python.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -18,11 +18,10 @@ from graphql import (
     is_non_null_type,
     is_required_argument,
 )
-from httpx2 import ASGITransport, AsyncClient
+from httpx2 import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.actor import ANONYMOUS, Actor
-from app.config import Settings
 from app.db.models import AccessRequest, Contact, Membership, Site, User
 from app.db.outbox import UndeliverableAddress
 from app.db.pool import Pool
@@ -31,7 +30,6 @@ from app.policy import SEEING, Action, allows
 from app.query.ids import write_id
 from app.rules import AccessRequestState, ContactType, DenialReason, ViewLevel
 from app.schema.schema import build_schema
-from app.server import create_app
 from tests.test_reads import statements
 from tests.world import CONTACT, VIEW, Person, Place, World, ago
 
@@ -206,15 +204,10 @@ async def scene(world: World) -> Scene:
     return found
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["engine", "interpreter"])
-async def reader(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[AsyncClient]:
+@pytest.fixture(scope="module", params=["engine", "interpreter"])
+def reader(world: World, interpreted_world: World, request: pytest.FixtureRequest) -> AsyncClient:
     """The service, with the engine on and off."""
-    application = create_app(settings.model_copy(update={"read_engine": request.param}))
-    async with (
-        application.router.lifespan_context(application),
-        AsyncClient(transport=ASGITransport(app=application), base_url="http://test") as client,
-    ):
-        yield client
+    return (world if request.param == "engine" else interpreted_world).client
 
 
 async def actor_of(database: AsyncEngine, person: Person | None) -> Actor:

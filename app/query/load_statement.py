@@ -106,9 +106,7 @@ def _columns(actor: Actor, shape: Shape, model: Any) -> dict[str, Any]:
                 columns[label] = kept_column(kept, model.values).sql
             case Variant() as variant:
                 columns[label] = sa.case((is_object(variant.column), variant.by))
-                row = KeptRow(variant.column, model.site_id)
-                for inner in selected.shapes.values():
-                    columns.update(labelled(selected.name, _columns(actor, inner, row)))
+                columns.update(_varied(actor, selected, variant, model))
             case Records(rows=made):
                 columns[label] = _gathered(actor, made, model)
             case Chosen() as choice:
@@ -125,6 +123,17 @@ def _columns(actor: Actor, shape: Shape, model: Any) -> dict[str, Any]:
                 columns.update({name: getattr(model, name) for name in names})
             case Relation(local=str(name)):
                 columns[name] = getattr(model, name)
+    return columns
+
+
+def _varied(actor: Actor, selected: Selected, variant: Variant, model: Any) -> dict[str, Any]:
+    """The columns of all that the object in a JSON column can be, each null in rows that say it is something else."""
+    row, columns = KeptRow(variant.column, model.site_id), {}
+    for name, shape in selected.shapes.items():
+        is_that = variant.by.in_([value for value, one in variant.types.items() if one == name])
+        for label, column in labelled(selected.name, _columns(actor, shape, row)).items():
+            # Of something else, a value of the same name may be none that this type can have.
+            columns[label] = sa.case((is_that, column))
     return columns
 
 
