@@ -82,10 +82,10 @@ async def valid(world: World, place: Place, mutation: str) -> tuple[Person, Inpu
 
 
 @cache
-def everything(mutation: str) -> str:
-    """All of the payload but its errors, as deep as one document may go."""
+def everything(mutation: str, depth: int = 3) -> str:
+    """All of the payload but its errors; it is as deep as one document may go, if nothing else is said."""
     payload: Any = SCHEMA.type_map[f"{mutation[0].upper()}{mutation[1:]}Payload"]
-    return " ".join(_fields({name: one for name, one in payload.fields.items() if name != "errors"}, 3))
+    return " ".join(_fields({name: one for name, one in payload.fields.items() if name != "errors"}, depth))
 
 
 def _fields(fields: dict[str, GraphQLField], depth: int) -> Iterator[str]:

@@ -28,7 +28,7 @@ CALLERS = [
 
 
 @pytest.fixture(scope="module", params=["engine", "interpreter"])
-def world(world: World, interpreted_world: World, request: pytest.FixtureRequest) -> World:
+def either(world: World, interpreted_world: World, request: pytest.FixtureRequest) -> World:
     """The world, asked through the engine and without it."""
     return world if request.param == "engine" else interpreted_world
 
@@ -40,15 +40,15 @@ async def tried(person: Person, mutation: str, input: dict[str, Any], selection:
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
-async def test_a_dry_run_answers_like_the_real_one_and_does_nothing(world: World, mutation: str) -> None:
-    place = await world.site()
-    caller, input = await valid(world, place, mutation)
+async def test_a_dry_run_answers_like_the_real_one_and_does_nothing(either: World, mutation: str) -> None:
+    place = await either.site()
+    caller, input = await valid(either, place, mutation)
     await caller.ask("{ viewer { user { id } } }")
-    people = await world.count(User)
+    people = await either.count(User)
     dry = await tried(caller, mutation, input, everything(mutation))
     assert dry["errors"] == []
-    assert await world.count(User) == people
-    async with world.changed():
+    assert await either.count(User) == people
+    async with either.changed():
         real = await caller.do(mutation, everything(mutation), **input)
     assert differences(dry, real) == []
 

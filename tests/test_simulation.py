@@ -12,7 +12,7 @@ from tests.simulation_rules import simulate
 from tests.world import World
 
 ROUNDS = int(os.environ.get("SIMULATION_ROUNDS", "25"))
-SEEDS = int(os.environ.get("SIMULATION_SEEDS", "2"))
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "1"))
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

@@ -353,7 +353,7 @@ def contact_row(site_id: UUID, contact_id: UUID, **values: Any) -> Contact:
         "first_name": "Alix",
         "last_name": "Martin",
         "phone": "+33142685300",
-        "email": "alix.martin@example.com",
+        "email": f"alix.{contact_id.hex}@example.com",
         "address": "1 place de la Bourse",
         "city": "Paris",
         "postal_code": "75002",
