@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 from starlette.applications import Starlette
+from starlette.routing import Route
 
 from app.config import Settings
 from app.db.embedded import embedded_postgresql
@@ -134,10 +135,12 @@ async def emptied_database(lone_database: AsyncEngine) -> AsyncEngine:
 
 @pytest.fixture(scope="session")
 async def app(settings: Settings) -> AsyncIterator[Starlette]:
-    """The application."""
+    """The application. Whatever all tests have asked of it, its engine has planned everything but introspection."""
     application = create_app(settings)
     async with application.router.lifespan_context(application):
         yield application
+    engine = next(route.endpoint.execution.engine for route in application.routes if isinstance(route, Route))
+    assert set(engine.unplanned) <= {"introspection"}, engine.unplanned
 
 
 @pytest.fixture(scope="session")
