@@ -313,7 +313,8 @@ class Simulation:
         """The events since the last look, told one after the other, lead from what was to what is."""
         events = await self.new_events()
         acts = {(event.site_id, event.at): [one for one in events if one.at == event.at] for event in events}
-        for event in events:
+        kinds = {table.__tablename__ for table in TABLES}
+        for event in (one for one in events if one.subject_type in kinds):
             key = (event.subject_type, event.subject_id)
             before = self.known.get(key)
             if event.before is not None and event.before != before and not came_to_light(event, before):

@@ -8,6 +8,7 @@ from app.db.site_rules import BlockedRequester, Naming, PrivilegeTemplate
 from app.query.ids import write_id
 from app.site_rules import NamingState
 from tests.simulation import ACTS, REASONS, ROLES, WHY, Act, Rows, Simulation, any_request, of
+from tests.simulation_others import OTHER_ACTS
 from tests.world import World
 
 
@@ -137,7 +138,7 @@ ACTS_OF_RULES: list[tuple[str, Act]] = [
 
 async def simulate(world: World, seed: int, rounds: int, sites: int = 3, people: int = 8) -> Simulation:
     """Play some rounds, and go on (not for ever) until every act has succeeded once. Fails with what is wrong."""
-    simulation = Simulation(world, Random(seed), acts=[*ACTS, *ACTS_OF_RULES])
+    simulation = Simulation(world, Random(seed), acts=[*ACTS, *ACTS_OF_RULES, *OTHER_ACTS])
     await simulation.begin(sites, people)
     for number in range(20 * rounds):
         if number >= rounds and not simulation.never_done:

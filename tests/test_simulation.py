@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from tests.mutations import MUTATIONS
 from tests.simulation_rules import simulate
 from tests.world import World
 
@@ -23,5 +24,6 @@ async def test_whatever_people_do_every_site_stays_whole(world: World, seed: int
     print(f"seed {seed}: {outcomes.total()} acts in {time.monotonic() - started:.0f} s")
     for outcome, count in sorted(outcomes.items()):
         print(f"{count:7} {outcome}")
+    assert {name for name, _ in simulation.acts} >= set(MUTATIONS)
     # It would prove nothing if everything was refused.
     assert simulation.never_done == set()
