@@ -1,4 +1,4 @@
-"""The acts of the simulation that touch nobody's access: the form of contacts, reviews, calendars, webhooks, settings."""
+"""The acts of the simulation that touch nobody's access: the contact form, reviews, calendars, webhooks, settings."""
 
 from typing import Any
 
