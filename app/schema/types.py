@@ -260,8 +260,8 @@ class Site(Node):
         "Empty for others.",
     )
     assignable_levels: list[AssignableLevels] = assignable_levels(
-        "The levels that the caller may give with each of these roles; where the rules of the site let nobody give a "
-        "level above their own, of these only those up to what the caller holds. Empty for others."
+        "The levels that the caller may give with each of these roles. Where the rules of the site let nobody give a "
+        "level above their own, those above the caller's are listed all the same, and refused. Empty for others."
     )
     deciders: list[Decider] = reads(
         Relation(
