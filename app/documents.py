@@ -23,6 +23,8 @@ from app.limits import MAXIMUM_TOKENS, check_size
 MOST_DOCUMENTS = 256
 MOST_TOKENS = 50_000
 """Of all kept documents together: parsed, each takes 200 bytes in a usual document, and twice that in a dense one."""
+MOST_SEEN = 10_000
+"""Texts of which it is known that they were asked for once."""
 MOST_ERRORS = 10
 
 
@@ -56,13 +58,19 @@ class _LeanParser(Parser):
 
 @dataclass
 class Documents:
-    """The documents of one schema. Only valid ones are kept, so that faulty ones cannot crowd them out."""
+    """The documents of one schema. Only valid ones are kept, so that faulty ones cannot crowd them out.
+
+    They are kept from the second time on that they are asked for: those that nobody repeats, because a program writes
+    values into their texts, would fill all memory there is for them, and crowd out the others.
+    """
 
     schema: GraphQLSchema
     most: int = MOST_DOCUMENTS
     most_tokens: int = MOST_TOKENS
     _kept: OrderedDict[str, DocumentNode] = field(default_factory=OrderedDict)
     _tokens: int = 0
+    _seen: dict[int, None] = field(default_factory=dict)
+    """The hashes of texts, the oldest first."""
 
     def __len__(self) -> int:
         """How many are kept."""
@@ -73,10 +81,20 @@ class Documents:
         document = self._kept.get(query)
         if document is None:
             document = checked(self.schema, query)
-            self._keep(query, document)
+            if self._is_repeated(query):
+                self._keep(query, document)
         else:
             self._kept.move_to_end(query)
         return document
+
+    def _is_repeated(self, query: str) -> bool:
+        key = hash(query)
+        if key in self._seen:
+            return True
+        if len(self._seen) >= MOST_SEEN:
+            del self._seen[next(iter(self._seen))]
+        self._seen[key] = None
+        return False
 
     def _keep(self, query: str, document: DocumentNode) -> None:
         if _weight(query, document) > self.most_tokens:
