@@ -72,12 +72,19 @@ def compiled_once(expression: Any) -> Any:
 
 @dataclass
 class Pool:
-    """Connections for reading, opened when they are first needed."""
+    """Connections for reading, opened when they are first needed; who has waited longest for one is next.
+
+    Nothing is ever set on them, so that nothing has to be set back, and taking one and giving it back is quick.
+    """
 
     url: str
     settings: Settings
-    _pool: Any = None
-    _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _idle: list[Any] = field(default_factory=list)
+    _places: asyncio.Semaphore = field(init=False)
+    """How many more connections may be in use."""
+
+    def __post_init__(self) -> None:
+        self._places = asyncio.Semaphore(self.settings.database_pool_size)
 
     async def row(self, sql: str, values: Sequence[Any]) -> Any:
         """The first row of a statement. Raises TimeoutError when no connection becomes free in time."""
@@ -93,29 +100,45 @@ class Pool:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
         """A connection, as soon as one is free."""
-        pool = self._pool or await self._open()
-        async with pool.acquire(timeout=self.settings.database_pool_timeout) as connection:
-            yield connection
+        await self._take_place()
+        try:
+            connection = self._kept() or await self._open()
+            try:
+                yield connection
+            finally:
+                # Of a statement that was broken off, the driver waits for the end before it sends the next one.
+                self._idle.append(connection)
+        finally:
+            self._places.release()
+
+    async def _take_place(self) -> None:
+        if not self._places.locked():
+            await self._places.acquire()
+            return
+        async with asyncio.timeout(self.settings.database_pool_timeout):
+            await self._places.acquire()
+
+    def _kept(self) -> Any:
+        """The connection that was used last, unless it was lost since."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+        return None
 
     async def _open(self) -> Any:
-        async with self._opening:
-            if self._pool is None:
-                url = async_url(self.url).set(drivername="postgresql")
-                self._pool = await asyncpg.create_pool(
-                    url.render_as_string(hide_password=False),
-                    min_size=0,
-                    max_size=self.settings.database_pool_size,
-                    server_settings=server_settings(self.settings) | PLANNED_ONCE,
-                    # Nothing is ever set on these connections, so there is nothing to set back.
-                    reset=_nothing,
-                )
-        return self._pool
+        url = async_url(self.url).set(drivername="postgresql")
+        return await asyncpg.connect(
+            url.render_as_string(hide_password=False),
+            server_settings=server_settings(self.settings) | PLANNED_ONCE,
+            timeout=self.settings.database_pool_timeout,
+        )
 
     async def close(self) -> None:
-        """Give the connections back."""
-        if self._pool is not None:
-            await self._pool.close()
-
-
-async def _nothing(_connection: Any) -> None:
-    return None
+        """Close the connections, once all have been given back."""
+        for _ in range(self.settings.database_pool_size):
+            await self._places.acquire()
+        for _ in range(self.settings.database_pool_size):
+            self._places.release()
+        while self._idle:
+            await self._idle.pop().close()
