@@ -19,12 +19,11 @@ from graphql.language.parser import Parser
 
 from app.errors import RequestError, bad_input
 from app.limits import MAXIMUM_TOKENS, check_size
+from app.seen import Seen
 
 MOST_DOCUMENTS = 256
 MOST_TOKENS = 50_000
 """Of all kept documents together: parsed, each takes 200 bytes in a usual document, and twice that in a dense one."""
-MOST_SEEN = 10_000
-"""Texts of which it is known that they were asked for once."""
 MOST_ERRORS = 10
 
 
@@ -69,8 +68,7 @@ class Documents:
     most_tokens: int = MOST_TOKENS
     _kept: OrderedDict[str, DocumentNode] = field(default_factory=OrderedDict)
     _tokens: int = 0
-    _seen: dict[int, None] = field(default_factory=dict)
-    """The hashes of texts, the oldest first."""
+    _seen: Seen = field(default_factory=Seen)
 
     def __len__(self) -> int:
         """How many are kept."""
@@ -81,20 +79,11 @@ class Documents:
         document = self._kept.get(query)
         if document is None:
             document = checked(self.schema, query)
-            if self._is_repeated(query):
+            if self._seen.again(query):
                 self._keep(query, document)
         else:
             self._kept.move_to_end(query)
         return document
-
-    def _is_repeated(self, query: str) -> bool:
-        key = hash(query)
-        if key in self._seen:
-            return True
-        if len(self._seen) >= MOST_SEEN:
-            del self._seen[next(iter(self._seen))]
-        self._seen[key] = None
-        return False
 
     def _keep(self, query: str, document: DocumentNode) -> None:
         if _weight(query, document) > self.most_tokens:
