@@ -7,10 +7,11 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
+import asyncpg
 import sqlalchemy as sa
 from graphql import GraphQLResolveInfo
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import aliased
 
 from app import history, rules
@@ -19,6 +20,7 @@ from app.db.models import AccessRequest, Base, Contact, HistoryEvent, Membership
 from app.db.nominations import Nomination
 from app.db.pool import Pool
 from app.db.preferences import CalendarSubscription
+from app.db.session import Session, begin
 from app.db.site_rules import BlockedRequester, Naming, PrivilegeTemplate
 from app.db.webhooks import Webhook, WebhookDelivery
 from app.errors import Code, bad_input, refuse, unauthenticated
@@ -130,7 +132,7 @@ class Context:
         """
         self.require_signed_in()
         try:
-            async with AsyncSession(self.database, expire_on_commit=False) as session, session.begin():
+            async with begin(self.database) as session:
                 transaction = Transaction(
                     session, self.actor, self.language, private_webhooks=self.private_webhooks
                 )
@@ -138,9 +140,8 @@ class Context:
                 await session.flush()
                 if not transaction.asked:
                     raise RuntimeError("a transaction that never asked the policy cannot commit")
-                if not keep:
-                    await session.rollback()
-        except DBAPIError as error:
+                session.keeps = keep
+        except asyncpg.PostgresError as error:
             raise meaning(error) from error
         if keep:
             self.note(transaction.uses)
@@ -161,11 +162,11 @@ class Interpreted:
     async def complete(self, values: Mapping[str, Any], tx: "Transaction | None" = None) -> Any:
         """The objects of given values and of what they refer to, with the rights that hold now."""
         if tx:
-            return await self._complete(await tx.session.connection(), values)
+            return await self._complete(tx.session, values)
         async with self.context.connection() as connection:
             return await self._complete(connection, values)
 
-    async def _complete(self, connection: AsyncConnection, values: Mapping[str, Any]) -> Any:
+    async def _complete(self, connection: AsyncConnection | Session, values: Mapping[str, Any]) -> Any:
         context = self.context
         if context.actor.user_id:
             standings = await standings_of(connection, context.actor.user_id)
@@ -185,7 +186,7 @@ def key_in(id: str, model: type[Base], *path: str | int) -> UUID:
 class Transaction:
     """The writes of one mutation. All writes to a site take turns, by the lock on its row."""
 
-    session: AsyncSession
+    session: Session
     actor: Actor
     language: Language
     asked: bool = False
@@ -223,7 +224,6 @@ class Transaction:
             .outerjoin(OWN, own)
             .where(model.id == key, *self._within(model))
             .with_for_update(key_share=True, of=model)
-            .execution_options(populate_existing=True)
         )
         found = (await self.session.execute(statement)).one_or_none()
         if found is None:
@@ -247,13 +247,11 @@ class Transaction:
     async def check_all(self) -> None:
         """Write what is not written yet, and have everything checked that is else checked at the end."""
         await self.session.flush()
-        await self.session.execute(sa.text("SET CONSTRAINTS ALL IMMEDIATE"))
+        await self.session.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
     async def row(self, sql: str, values: Sequence[Any]) -> Any:
         """The first row of a compiled statement, as it is within the transaction."""
-        connection = await (await self.session.connection()).get_raw_connection()
-        assert connection.driver_connection
-        return await connection.driver_connection.fetchrow(sql, *values)
+        return await self.session.connection.fetchrow(sql, *values)
 
     def require(self, action: Action, row: Any, *path: str | int) -> None:
         """Ask the policy. Raises FORBIDDEN with the rule in words, in the caller's language."""

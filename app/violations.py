@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError, IntegrityError
+import asyncpg
+from sqlalchemy.exc import DBAPIError
 
 from app import rules
 from app.errors import Code, Fault, UserError, refuse
@@ -60,18 +61,17 @@ BY_CONSTRAINT = {
 """What the violation of a constraint means to people, should a race or a bug get past the checks."""
 
 
-def meaning(error: DBAPIError) -> Exception:
+def meaning(error: asyncpg.PostgresError) -> Exception:
     """The user error that a refusal of the database stands for, or the error itself when it stands for none."""
-    constraint = getattr(getattr(error.orig, "__cause__", None), "constraint_name", None)
-    if isinstance(error, IntegrityError) and constraint in BY_CONSTRAINT:
-        return UserError(BY_CONSTRAINT[constraint])
-    return refuse(Code.CONFLICT) if _sqlstate(error) in BUSY else error
+    if (
+        isinstance(error, asyncpg.IntegrityConstraintViolationError)
+        and error.constraint_name in BY_CONSTRAINT
+    ):
+        return UserError(BY_CONSTRAINT[error.constraint_name])
+    return refuse(Code.CONFLICT) if error.sqlstate in BUSY else error
 
 
 def is_about_a_value(error: DBAPIError) -> bool:
     """Whether the database could not take a value of the request."""
-    return _sqlstate(error).startswith(DATA_EXCEPTION)
-
-
-def _sqlstate(error: DBAPIError) -> str:
-    return getattr(getattr(error.orig, "__cause__", None), "sqlstate", None) or ""
+    sqlstate: str = getattr(getattr(error.orig, "__cause__", None), "sqlstate", None) or ""
+    return sqlstate.startswith(DATA_EXCEPTION)

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.models import Base
+from app.db.session import Session
 from app.language import spoken
 from app.query.collect import Selected, Shape
 from app.query.declare import (
@@ -55,7 +56,7 @@ from app.query.rows import (
 class Reader:
     """Reads for one caller over one connection."""
 
-    connection: AsyncConnection
+    connection: AsyncConnection | Session
     caller: Caller
 
     async def root(self, selected: Selected) -> Any:

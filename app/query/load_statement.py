@@ -132,8 +132,9 @@ def _varied(actor: Actor, selected: Selected, variant: Variant, model: Any) -> d
     for name, shape in selected.shapes.items():
         is_that = variant.by.in_([value for value, one in variant.types.items() if one == name])
         for label, column in labelled(selected.name, _columns(actor, shape, row)).items():
-            # Of something else, a value of the same name may be none that this type can have.
-            columns[label] = sa.case((is_that, column))
+            # Of something else, a value of the same name may be none that this type can have; and several types have
+            # objects of one type, under whatever names.
+            columns[label] = sa.case((is_that, column), else_=columns.get(label))
     return columns
 
 
