@@ -23,7 +23,8 @@ from app.actor import Actor
 from app.calendar_links import hash_of
 from app.db.models import Site, User
 from app.db.preferences import CalendarSubscription
-from app.db.session import Session, begin
+from app.db.session import Session
+from app.db.transaction import begin
 from app.errors import message
 from app.identity import standings_of
 from app.language import translate

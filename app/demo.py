@@ -23,8 +23,9 @@ from app.db.locks import creating_sites
 from app.db.models import AccessRequest, Base, HistoryEvent, Membership, Site, User
 from app.db.nominations import Nomination
 from app.db.preferences import ENotificationPreference
-from app.db.session import Session, begin
+from app.db.session import Session
 from app.db.site_rules import PrivilegeTemplate
+from app.db.transaction import begin
 from app.errors import Fault, UserError
 from app.history import record, values_of
 from app.identity import person_with, rename

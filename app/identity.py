@@ -8,21 +8,21 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from uuid_utils.compat import uuid7
 
 from app import history
 from app.actor import Actor, Identity, Standing
 from app.db.models import Membership, User
 from app.db.pool import Pool, render
-from app.db.session import Session, begin
+from app.db.session import Session
+from app.db.transaction import Database, begin
 from app.errors import unauthenticated
 from app.policy import standing
 from app.rules import Event, Language, Role, UpdateLevel
 from app.texts import fold, full_name, tidy
 
 
-async def sign_in(pool: Pool, database: AsyncEngine, identity: Identity) -> Actor:
+async def sign_in(pool: Pool, writes: Database, identity: Identity) -> Actor:
     """The actor of an identity.
 
     At the first sign-in, a user who was added before is bound to the identity; an unknown person becomes a user.
@@ -32,11 +32,11 @@ async def sign_in(pool: Pool, database: AsyncEngine, identity: Identity) -> Acto
     if found is not None:
         standings = MappingProxyType(dict(map(_standing, json.loads(found["standings"]))))
         return Actor(found["id"], found["name"], identity.client, Language[found["language"]], standings)
-    return await _sign_in_first(database, identity)
+    return await _sign_in_first(writes, identity)
 
 
-async def _sign_in_first(database: AsyncEngine, identity: Identity) -> Actor:
-    async with begin(database) as session:
+async def _sign_in_first(writes: Database, identity: Identity) -> Actor:
+    async with begin(writes) as session:
         # A page's first requests come all at once: they take turns, and the later ones find the user bound.
         name = f"{identity.issuer} {identity.subject}"
         await session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(name, 0))))
@@ -44,7 +44,7 @@ async def _sign_in_first(database: AsyncEngine, identity: Identity) -> Actor:
         return await _actor(session, identity, user or await _bind(session, identity))
 
 
-async def _actor(connection: AsyncConnection | Session, identity: Identity, user: Any) -> Actor:
+async def _actor(connection: Session, identity: Identity, user: Any) -> Actor:
     standings = await standings_of(connection, user.id)
     return Actor(user.id, user.name, identity.client, user.language, standings)
 
@@ -112,7 +112,7 @@ KNOWN = render(
 
 
 async def standings_of(
-    connection: AsyncConnection | Session, user_id: UUID, site_id: UUID | None = None
+    connection: Session, user_id: UUID, site_id: UUID | None = None
 ) -> Mapping[UUID, Standing]:
     """What a user is at each site (or at one), by memberships that have not ended."""
     statement = sa.select(Membership.site_id, *standing()).where(

@@ -21,7 +21,8 @@ from uuid_utils.compat import uuid7
 from app.actor import Actor
 from app.db.locks import creating_sites
 from app.db.models import AccessRequest, Contact, Membership, Site, User
-from app.db.session import Session, begin
+from app.db.session import Session
+from app.db.transaction import begin
 from app.errors import Code
 from app.history import record, values_of
 from app.identity import rename

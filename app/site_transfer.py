@@ -6,7 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.actor import Actor
 from app.context import Transaction
 from app.db.models import Membership, Site, User
-from app.db.session import Session, begin
+from app.db.session import Session
+from app.db.transaction import begin
 from app.resolvers.handing_over import hand_over
 from app.rules import Language, Role
 from app.texts import check_justification, site_number, tidy

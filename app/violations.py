@@ -3,7 +3,6 @@
 from typing import Any
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError
 
 from app import rules
 from app.errors import Code, Fault, UserError, refuse
@@ -13,8 +12,6 @@ from app.webhook_rules import WEBHOOK_SLOTS
 
 BUSY = {"55P03", "40P01", "40001"}
 """PostgreSQL's codes for: lock not available, deadlock, serialization failure."""
-DATA_EXCEPTION = "22"
-"""PostgreSQL's class of codes for values it cannot take, as a forged cursor can hold."""
 
 
 def _fault(code: Code, *path: str | int, **parameters: Any) -> Fault:
@@ -69,9 +66,3 @@ def meaning(error: asyncpg.PostgresError) -> Exception:
     ):
         return UserError(BY_CONSTRAINT[error.constraint_name])
     return refuse(Code.CONFLICT) if error.sqlstate in BUSY else error
-
-
-def is_about_a_value(error: DBAPIError) -> bool:
-    """Whether the database could not take a value of the request."""
-    sqlstate: str = getattr(getattr(error.orig, "__cause__", None), "sqlstate", None) or ""
-    return sqlstate.startswith(DATA_EXCEPTION)

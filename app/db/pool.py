@@ -1,9 +1,7 @@
-"""Statements that are compiled once and then only filled in, straight on the driver.
-
-The ORM's session serves the writes; what is read with every request is too frequent for it.
-"""
+"""Statements that are compiled once and then only filled in, straight on the driver."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -72,7 +70,7 @@ def compiled_once(expression: Any) -> Any:
 
 @dataclass
 class Pool:
-    """Connections for reading, opened when they are first needed."""
+    """Connections of one kind of work, opened when they are first needed."""
 
     url: str
     settings: Settings
@@ -108,6 +106,7 @@ class Pool:
                     server_settings=server_settings(self.settings) | PLANNED_ONCE,
                     # Nothing is ever set on these connections, so there is nothing to set back.
                     reset=_nothing,
+                    init=_read_json,
                 )
         return self._pool
 
@@ -119,3 +118,8 @@ class Pool:
 
 async def _nothing(_connection: Any) -> None:
     return None
+
+
+async def _read_json(connection: Any) -> None:
+    """JSON is written as a text, and read as what it means."""
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=json.loads)

@@ -13,7 +13,6 @@ from typing import Any, TypeVar, cast
 import sqlalchemy as sa
 from sqlalchemy.engine import Result, ScalarResult
 from sqlalchemy.engine.result import IteratorResult
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db.models import Base
 from app.db.statements import (
@@ -231,24 +230,3 @@ def _changed(kept: Kept) -> tuple[str, ...]:
 def is_sql(value: Any) -> bool:
     """Whether a value is an expression in SQL."""
     return isinstance(value, sa.ClauseElement)
-
-
-@asynccontextmanager
-async def begin(database: AsyncEngine) -> AsyncIterator[Session]:
-    """A transaction and its unit of work: kept as a whole, or taken back when something is raised or not `keeps`."""
-    async with database.connect() as connection:
-        driver: Any = (await connection.get_raw_connection()).driver_connection
-        session = Session(driver)
-        try:
-            transaction = driver.transaction()
-            await transaction.start()
-            try:
-                yield session
-                await session.flush()
-            except BaseException:
-                await transaction.rollback()
-                raise
-            await (transaction.commit() if session.keeps else transaction.rollback())
-        finally:
-            if driver.is_closed():
-                await connection.invalidate()

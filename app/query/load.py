@@ -11,7 +11,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.models import Base
 from app.db.session import Session
@@ -56,7 +55,7 @@ from app.query.rows import (
 class Reader:
     """Reads for one caller over one connection."""
 
-    connection: AsyncConnection | Session
+    connection: Session
     caller: Caller
 
     async def root(self, selected: Selected) -> Any:

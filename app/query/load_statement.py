@@ -128,7 +128,7 @@ def _columns(actor: Actor, shape: Shape, model: Any) -> dict[str, Any]:
 
 def _varied(actor: Actor, selected: Selected, variant: Variant, model: Any) -> dict[str, Any]:
     """The columns of all that the object in a JSON column can be, each null in rows that say it is something else."""
-    row, columns = KeptRow(variant.column, model.site_id), {}
+    row, columns = KeptRow(variant.column, model.site_id), dict[str, Any]()
     for name, shape in selected.shapes.items():
         is_that = variant.by.in_([value for value, one in variant.types.items() if one == name])
         for label, column in labelled(selected.name, _columns(actor, shape, row)).items():

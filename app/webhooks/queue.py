@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app import history
 from app.actor import Actor
 from app.db.models import Site
-from app.db.session import Session, begin
+from app.db.session import Session
+from app.db.transaction import begin
 from app.db.webhooks import Webhook, WebhookDelivery, WebhookSecret
 from app.rules import Event
 from app.webhook_rules import (
