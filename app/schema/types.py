@@ -260,8 +260,9 @@ class Site(Node):
         "Empty for others.",
     )
     assignable_levels: list[AssignableLevels] = assignable_levels(
-        "The levels that the caller may give with each of these roles. Where the rules of the site let nobody give a "
-        "level above their own, those above the caller's are listed all the same, and refused. Empty for others."
+        "The levels that the caller may give now, with each of these roles, to somebody who holds nothing yet: where "
+        "the rules of the site let nobody give a level above their own, none above the caller's. A member may keep "
+        "what they hold already, or be set to less of it, also where that is not listed. Empty for others."
     )
     deciders: list[Decider] = reads(
         Relation(
