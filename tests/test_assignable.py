@@ -11,10 +11,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.actor import STANDINGS
 from app.db.deciders import Decider
 from app.db.models import Membership
+from app.query.ids import parse_id
 from app.query.run import Engine
-from app.rules import PRIVILEGES, AccessRequestState, PurchaseAndDownloadLevel, Role, ViewLevel
+from app.rules import (
+    PRIVILEGES,
+    AccessRequestKind,
+    AccessRequestState,
+    PurchaseAndDownloadLevel,
+    Role,
+    ViewLevel,
+)
+from app.site_rules import NamingKind
 from tests.access import MANAGERS, form, full_site, newcomer
-from tests.site_rules import site_with
+from tests.site_rules import naming_row, site_with
 from tests.test_engine import both
 from tests.test_engine import interpreted as interpreted
 from tests.world import UPDATE, VIEW, Person, Place, World, ago
@@ -62,6 +71,48 @@ async def test_without_a_seat_only_those_who_have_one_may_be_secondary_contacts(
     wanted = {"role": "SECONDARY_CONTACT"}
     assert await place.primary.refused("addUser", **form(place, newcomer(), **wanted)) == refusal
     assert await place.primary.refused("updateMembership", membershipId=user_id, **wanted) == refusal
+
+
+async def test_where_a_second_person_confirms_there_has_to_be_one(world: World) -> None:
+    place = await site_with(world, second_person_confirms=True)
+    named = [
+        (await world.secondary(place))[1],
+        (await world.secondary(place, ends_at=ago(days=1)))[1],
+        (await world.member(place))[1],
+    ]
+    assert await roles_taken(place, named) == [["USER"], BOTH, ["USER"], ["USER"]]
+    second, _ = await world.secondary(place, manage_access=UPDATE)
+    assert await roles_taken(place, named) == [BOTH] * 4
+    [user] = await world.rows(Membership, Membership.id == (parse_id(named[-1]) or ("", None))[1])
+    waiting = naming_row(place, Person(world, "", user.user_id), second, kind=NamingKind.UPDATE)
+    await world.add(waiting)
+    assert await roles_taken(place, named) == [BOTH, BOTH, BOTH, ["USER"]]
+
+
+async def test_a_naming_by_a_request_that_has_run_out_makes_room(world: World) -> None:
+    place = await site_with(world, second_person_confirms=True)
+    await world.secondary(place, manage_access=UPDATE)
+    member, membership_id = await world.member(place)
+    late = {"kind": AccessRequestKind.HIGHER_LEVEL, "requested_role": Role.SECONDARY_CONTACT}
+    _, request_id = await world.request(place, member, expires_at=ago(minutes=1), **late)
+    _, key = parse_id(request_id) or ("", None)
+    await world.add(naming_row(place, member, kind=NamingKind.GRANT, access_request_id=key))
+    assert await roles_taken(place, [membership_id]) == [BOTH, BOTH]
+
+
+async def roles_taken(place: Place, membership_ids: list[str]) -> list[list[str]]:
+    """The roles that the primary contact may give a new member and these members, proven by mutations."""
+    site = await assignable(place.primary, place)
+    found = {member["id"]: member["assignableRoles"] for member in site["memberships"]["nodes"]}
+    assert [one["role"] for one in site["assignableLevels"]] == site["assignableRoles"]
+    told = [site["assignableRoles"], *(found[id] for id in membership_ids)]
+    for roles, id in zip(told, [None, *membership_ids], strict=True):
+        changes = {"membershipId": id, "endsAt": None}
+        mutation, input = ("updateMembership", changes) if id else ("addUser", form(place, newcomer()))
+        for role in BOTH:
+            payload = await place.primary.do(mutation, **input | {"role": role, "validateOnly": True})
+            assert (not payload["errors"]) is (role in roles), payload
+    return told
 
 
 @pytest.mark.parametrize("strict", [False, True])
