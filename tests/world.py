@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -22,6 +23,7 @@ from app.db.outbox import Message
 from app.db.preferences import CalendarSubscription
 from app.query.ids import parse_id, write_id
 from app.rules import NOMINATION_DAYS, ContactType, Language, MessageKind, Role, UpdateLevel, no_levels
+from tests import rows
 
 UPDATE, VIEW = UpdateLevel.UPDATE, UpdateLevel.VIEW
 CONTACT = {
@@ -84,7 +86,7 @@ class Person:
         assert self.user_id is not None
         return write_id("user", self.user_id)
 
-    @property
+    @cached_property
     def token(self) -> str:
         """A token of the development issuer."""
         return development.token_for(self.world.settings, self.ibm_id)
@@ -158,12 +160,9 @@ class World:
     client: AsyncClient
     settings: Settings
 
-    async def add(self, *rows: Base) -> None:
-        """Write rows in one transaction, in this order."""
-        async with AsyncSession(self.database) as session, session.begin():
-            for row in rows:
-                session.add(row)
-                await session.flush()
+    async def add(self, *new: Base) -> None:
+        """Write rows, which may refer to each other, in one transaction."""
+        await rows.write(self.database, *new)
 
     async def person(self, name: str = "person") -> Person:
         """A user who has not signed in yet, with a name of their own."""
