@@ -33,7 +33,7 @@ from app.messages import preview
 from app.messages.worker import working
 from app.privilege_uses import Uses, writing_uses
 from app.query.run import Engine
-from app.schema.schema import build_schema
+from app.schema.schema import executable_schema
 from app.tokens import PublishedKeys, Verifier
 from app.webhooks.worker import sending_webhooks
 
@@ -57,7 +57,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         raise Misconfigured("DATABASE_URL is not set; account-management serve starts an embedded PostgreSQL")
     url = settings.database_url.get_secret_value()
     database, pool, writes = create_engine(url, settings), Pool(url, settings), Pool(url, settings)
-    schema = build_schema()
+    schema = executable_schema()
     profile, uses = PROFILES[settings.http_profile], Uses(database)
     execution = Execution(
         schema=schema,

@@ -1,6 +1,6 @@
 """What depends on a condition, as SQL: given values, lists of parts, and rows that are looked up."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,8 +13,8 @@ from app.policy import visible
 from app.query.collect import Selected, Shape
 from app.query.compile_caller import CallerColumns
 from app.query.declare import Chosen, Lookup, Parts
-from app.query.given import Writer
-from app.query.jsontext import Pieces, Text, text_of
+from app.query.given import Part, Sifted, Writer
+from app.query.jsontext import Pieces, Text, merged, text_of
 from app.query.lookup import PLACE, rows, use_of
 from app.query.plan import Run
 from app.rules import Language
@@ -49,7 +49,22 @@ def chosen(compiler: Compiler, selected: Selected, choice: Chosen, model: Any) -
 
 def _told(compiler: Compiler, selected: Selected, value: Any) -> Text:
     """The text of a given value, in the language of the caller where that makes a difference."""
-    usual, *others = (_text(compiler, selected, value, language) for language in Language)
+    in_languages = (_parts(compiler, selected, value, language) for language in Language)
+    first, *rest = (_piece(compiler, *told) for told in zip(*in_languages, strict=True))
+    return text_of([first, *rest]) if rest else first
+
+
+def _parts(compiler: Compiler, selected: Selected, value: Any, language: Language) -> list[Part]:
+    """A given value in a language: texts, and between them the lists whose items depend on conditions."""
+    writer = Writer(compiler.arguments, Told(language))
+    writer.write(selected, spoken(value, language))
+    return merged(writer.parts)
+
+
+def _piece(compiler: Compiler, usual: Part, *others: Part) -> Text:
+    """A part of a value, as it is told in every language."""
+    if isinstance(usual, Sifted):
+        return _sifted(compiler, usual)
     cases = [
         (compiler.caller.language == sa.literal(language, User.language.type), sa.literal(text, sa.Text))
         for language, text in zip(list(Language)[1:], others, strict=True)
@@ -58,10 +73,17 @@ def _told(compiler: Compiler, selected: Selected, value: Any) -> Text:
     return sa.case(*cases, else_=sa.literal(usual, sa.Text)) if cases else sa.literal(usual, sa.Text)
 
 
-def _text(compiler: Compiler, selected: Selected, value: Any, language: Language) -> str:
-    writer = Writer(compiler.arguments, Told(language))
-    writer.write(selected, spoken(value, language))
-    return writer.text({})
+def _sifted(compiler: Compiler, sifted: Sifted) -> Text:
+    """The list of those items whose condition holds."""
+    items = (
+        sa.case((condition, _told(compiler, sifted.selected, item))) for condition, item in sifted.some.items
+    )
+    return _list_of(items)
+
+
+def _list_of(items: Iterable[Text]) -> Text:
+    """A list of texts, without those that are null."""
+    return text_of(["[", sa.func.concat_ws(",", *items), "]"])
 
 
 def parts_of(compiler: Compiler, selected: Selected, parts: Parts, model: Any) -> Text:
@@ -75,7 +97,7 @@ def parts_of(compiler: Compiler, selected: Selected, parts: Parts, model: Any) -
         )
         for name, (needs, condition) in parts.when.items()
     )
-    return text_of(["[", sa.func.concat_ws(",", *objects), "]"])
+    return _list_of(objects)
 
 
 def looked_up(compiler: Compiler, selected: Selected, lookup: Lookup) -> Any:

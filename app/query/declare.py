@@ -4,7 +4,7 @@ The declaration rides on the Strawberry field as metadata; `collect` finds it th
 A relation needs no rule of its own: the rows of a table are always those that `policy.seen` leaves.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -184,12 +184,19 @@ class Chosen:
 
     `cases` makes conditions and values for a caller and a table; where none holds, it is `otherwise`. A value is a
     leaf, an object whose fields are `Value`s, or a list of such, of at most `most`; `Words` are told in the reader's
-    language.
+    language. Where a case has a list, also within an object, it can have `Some` of a list.
     """
 
     cases: Callable[[Any, Any], list[tuple[sa.ColumnElement[bool], Any]]] = lambda caller, table: []
     otherwise: Any = None
     most: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Some:
+    """Those of a few given values whose condition holds for the caller and the row, in their order."""
+
+    items: Sequence[tuple[sa.ColumnElement[bool], Any]]
 
 
 @dataclass(frozen=True, eq=False)

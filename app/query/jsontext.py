@@ -23,16 +23,21 @@ def object_of(members: Iterable[tuple[str, Pieces]]) -> Pieces:
 
 def text_of(pieces: Pieces) -> Text:
     """One expression out of pieces: neighbouring constants become one, long calls are cut."""
-    merged: Pieces = []
-    for piece in pieces:
-        if isinstance(piece, str) and merged and isinstance(merged[-1], str):
-            merged[-1] += piece
-        else:
-            merged.append(piece)
-    parts = [sa.literal(part, sa.Text) if isinstance(part, str) else part for part in merged]
+    parts = [sa.literal(part, sa.Text) if isinstance(part, str) else part for part in merged(pieces)]
     while len(parts) > LONGEST_CALL:
         parts = [sa.func.concat(*parts[i : i + LONGEST_CALL]) for i in range(0, len(parts), LONGEST_CALL)]
     return sa.func.concat(*parts)
+
+
+def merged(pieces: Iterable[Any]) -> list[Any]:
+    """The pieces, of which neighbouring constants have become one."""
+    found: list[Any] = []
+    for piece in pieces:
+        if isinstance(piece, str) and found and isinstance(found[-1], str):
+            found[-1] += piece
+        else:
+            found.append(piece)
+    return found
 
 
 def if_allowed(condition: sa.ColumnElement[bool], text: Text) -> Text:

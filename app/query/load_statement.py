@@ -28,6 +28,7 @@ from app.query.declare import (
 from app.query.lookup import PLACE, USE, rows, use_of
 from app.query.page import SORT, Page
 from app.query.rows import PARENT, array_of, label_of, labelled
+from app.query.sift import conditions_in
 
 
 def select_of(actor: Actor, relation: Relation, shapes: Iterable[Shape]) -> sa.Select[Any]:
@@ -110,7 +111,7 @@ def _columns(actor: Actor, shape: Shape, model: Any) -> dict[str, Any]:
             case Records(rows=made):
                 columns[label] = _gathered(actor, made, model)
             case Chosen() as choice:
-                columns[label] = _first_of([so for so, _ in choice.cases(actor, model)])
+                columns.update(_chosen(label, choice.cases(actor, model)))
             case Parts(when=when):
                 for name, (needs, condition) in when.items():
                     columns[f"{label}.{name}"] = sa.and_(visible(actor, needs, model), condition)
@@ -142,6 +143,15 @@ def _gathered(actor: Actor, made: Callable[[Any], sa.Select[Any]], model: Any) -
     """The objects of a subquery, in one array."""
     found = made(lambda action: visible(actor, action, model)).subquery()
     return sa.select(sa.func.jsonb_agg(sa.func.to_jsonb(found.table_valued()))).scalar_subquery()
+
+
+def _chosen(label: str, cases: Sequence[tuple[sa.ColumnElement[bool], Any]]) -> dict[str, Any]:
+    """Which case it is, and all conditions in the value of each case."""
+    columns = {label: _first_of([condition for condition, _ in cases])}
+    for place, (_, value) in enumerate(cases):
+        for number, condition in enumerate(conditions_in(value)):
+            columns[f"{label}.{place}.{number}"] = condition
+    return columns
 
 
 def _first_of(conditions: Sequence[sa.ColumnElement[bool]]) -> Any:
