@@ -22,7 +22,7 @@ from app.query.compile_choice import chosen, looked_up, parts_of
 from app.query.compile_column import column_text
 from app.query.compile_page import connection
 from app.query.compile_row import allowed, recorded, varied
-from app.query.compile_rows import WANTED, asked, found, gathered, local_of, referred, rows
+from app.query.compile_rows import WANTED, asked, found, gathered, joined_rows, local_of, referred, rows
 from app.query.compile_statement import key, language, sites, whole
 from app.query.declare import (
     Chosen,
@@ -127,7 +127,7 @@ class Compiler:
             case Relation() as relation if source and is_joined(relation, source, model):
                 return self.object(selected.shape, relation.model)
             case Relation() as relation:
-                return [self._related(selected, relation, model)]
+                return self._related(selected, relation, model)
             case Chosen() as given:
                 return [chosen(self, selected, given, model)]
             case Parts() as parts:
@@ -164,16 +164,15 @@ class Compiler:
         text = text_of(object_of(members))
         return self.fill(shown.objects, text=joined(text))
 
-    def _related(self, selected: Selected, relation: Relation, parent: Any) -> Sql:
+    def _related(self, selected: Selected, relation: Relation, parent: Any) -> Pieces:
         text = text_of(self.object(selected.shape, relation.model))
-        template = rows(relation, local_of(relation, parent), self.given(selected))
+        local, given = local_of(relation, parent), self.given(selected)
         if selected.is_list:
-            listed = self.fill(template, selected, columns=f"{text} AS row0")
-            return self.gathered(joined("row0"), listed)
-        found = first_of(self.fill(template, selected, columns=text))
+            return ["[", Sql(f"({self.fill(joined_rows(relation, local, given), selected, text=text)})"), "]"]
+        found = first_of(self.fill(rows(relation, local, given), selected, columns=text))
         if relation.follows and relation.follows is not SEEING[parent]:
-            return if_allowed(self.fill(allowed(relation.follows, parent)), found)
-        return found
+            return [if_allowed(self.fill(allowed(relation.follows, parent)), found)]
+        return [found]
 
     def _referred(self, selected: Selected, relation: Relation) -> Sql:
         """The rows that given values refer to, in the order of their keys; null for what the caller may not see."""

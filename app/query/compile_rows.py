@@ -5,7 +5,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from app.db.pool import compiled_once
 from app.policy import seen, visible
@@ -38,12 +38,22 @@ def _column(parent: Any, name: str) -> str:
 def rows(relation: Relation, local: str | None, given: Given) -> Template:
     """The rows of a relation that belong to the parent and may be seen; what of them, goes into `columns`."""
     draft = Draft(given)
-    statement = _restricted(draft, relation, local)
-    return draft.statement(statement.order_by(*(relation.order(draft.arguments) if relation.order else ())))
+    order = relation.order(draft.arguments) if relation.order else ()
+    return draft.statement(_restricted(draft, hole("columns"), relation, local).order_by(*order))
 
 
-def _restricted(draft: Draft, relation: Relation, local: str | None) -> sa.Select[Any]:
-    statement = sa.select(hole("columns")).select_from(relation.model)
+@lru_cache(MOST_TEMPLATES)
+def joined_rows(relation: Relation, local: str | None, given: Given) -> Template:
+    """The same rows as one text; what each of them is, goes into `text`."""
+    draft = Draft(given)
+    order = relation.order(draft.arguments) if relation.order else ()
+    comma = sa.literal(",", sa.Text)
+    joined = sa.func.string_agg(hole("text"), aggregate_order_by(comma, *order) if order else comma)
+    return draft.statement(_restricted(draft, joined, relation, local))
+
+
+def _restricted(draft: Draft, columns: Any, relation: Relation, local: str | None) -> sa.Select[Any]:
+    statement = sa.select(columns).select_from(relation.model)
     for target, condition in relation.joins:
         statement = statement.join(target, condition)
     if local:
@@ -87,7 +97,9 @@ def cut(paged: Paged, local: str | None, given: Given) -> Cut:
     columns, descending = paged.order_by(draft.arguments)
     reverse = descending != draft.arguments.has("last")
     order = [column.desc() if reverse else column.asc() for column in columns]
-    statement = _restricted(draft, paged, local).where(*_beyond_cursors(draft, columns, descending))
+    statement = _restricted(draft, hole("columns"), paged, local).where(
+        *_beyond_cursors(draft, columns, descending)
+    )
     return Cut(
         draft.statement(statement.order_by(*order).limit(hole("limit", sa.Integer))),
         _cursor(columns),
