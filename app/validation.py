@@ -70,9 +70,11 @@ class _Together(Visitor):
 
     def get_enter_leave_for_kind(self, kind: str) -> EnterLeaveVisitor:
         """What is called for nodes of a kind."""
-        if kind not in self.enter_leave_map:
+        try:
+            return self.enter_leave_map[kind]
+        except KeyError:
             self.enter_leave_map[kind] = EnterLeaveVisitor(self._enter(kind), self._leave(kind))
-        return self.enter_leave_map[kind]
+            return self.enter_leave_map[kind]
 
     def _enter(self, kind: str) -> Callable[..., None]:
         types, listeners = getattr(self.types, f"enter_{kind}", None), self._listeners("enter", kind)
