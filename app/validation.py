@@ -14,11 +14,15 @@ from graphql import (
     BREAK,
     SKIP,
     DocumentNode,
+    FieldNode,
     FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
+    Node,
     OperationDefinitionNode,
     TypeInfo,
+    VariableDefinitionNode,
+    VariableNode,
     Visitor,
     specified_rules,
     visit,
@@ -145,6 +149,23 @@ class _Context(ValidationContext):
         if usages is None:
             fragment = node if isinstance(node, FragmentDefinitionNode) else None
             visitor = VariableUsageVisitor(self._type_info, fragment)
-            visit(node, _Together(self._type_info, [visitor]), WALKED)
+            self._note(visitor, node)
             usages = self._variable_usages[node] = visitor.usages
         return usages
+
+    def _note(self, visitor: VariableUsageVisitor, node: Node) -> None:
+        """Note the variables in a node, but for those that it declares."""
+        self._type_info.enter(node)
+        if isinstance(node, VariableNode):
+            visitor.enter_variable(node)
+        for key in () if isinstance(node, VariableDefinitionNode) else WALKED.get(node.kind, ()):
+            below = getattr(node, key) or ()
+            for part in below if isinstance(below, tuple) else (below,):
+                if not _is_bare(part):
+                    self._note(visitor, part)
+        self._type_info.leave(node)
+
+
+def _is_bare(node: Node) -> bool:
+    """Whether it is a field and nothing more, as most are."""
+    return isinstance(node, FieldNode) and not (node.selection_set or node.arguments or node.directives)
