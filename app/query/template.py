@@ -75,6 +75,7 @@ class Draft:
 
     def expression(self, expression: Any, table: Any = None) -> Template:
         """An expression over the row of a table, whose subqueries know that row."""
+        # An argument of a function has no label, and its ends can be told from what is around it.
         end = hole("end")
         statement = sa.select(sa.func.between(end, expression, end))
         if is_table(table):
