@@ -29,12 +29,19 @@ class _Compiler(dialect.PGCompiler_asyncpg):
 class _Dialect(dialect.dialect):
     statement_compiler = _Compiler
     supports_statement_cache = False
+    # SQLAlchemy would ask the server; the pool's connections are told (see `SETTINGS`).
+    _backslash_escapes = False
 
 
 ASYNCPG: sa.Dialect = _Dialect()  # type: ignore[no-untyped-call]
 
-PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan", "jit": "off"}
-"""Planning a page anew costs more than running it, and its plan does not depend on the values: all are keys."""
+SETTINGS = {
+    # Planning a page anew costs more than running it, and its plan does not depend on the values: all are keys.
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+    # In the constants of a statement, backslashes mean themselves.
+    "standard_conforming_strings": "on",
+}
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ class Pool:
                     url.render_as_string(hide_password=False),
                     min_size=0,
                     max_size=self.settings.database_pool_size,
-                    server_settings=server_settings(self.settings) | PLANNED_ONCE,
+                    server_settings=server_settings(self.settings) | SETTINGS,
                     # Nothing is ever set on these connections, so there is nothing to set back.
                     reset=_nothing,
                     init=_read_json,
