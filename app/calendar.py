@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from babel.dates import format_date
 from icalendar import Alarm, Calendar, Event, vText
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,6 +23,8 @@ from app.actor import Actor
 from app.calendar_links import hash_of
 from app.db.models import Site, User
 from app.db.preferences import CalendarSubscription
+from app.db.session import Session
+from app.db.transaction import begin
 from app.errors import message
 from app.identity import standings_of
 from app.language import translate
@@ -75,7 +77,7 @@ async def read(database: AsyncEngine, secret: str) -> Reminder:
 
     Raises HTTP's 404 for secrets that nobody has, and when the person may not subscribe to it now.
     """
-    async with AsyncSession(database, expire_on_commit=False) as session, session.begin():
+    async with begin(database) as session:
         row = (await session.execute(_behind(secret))).one_or_none()
         if row is None or not await _may_read(session, row.CalendarSubscription):
             raise HTTPException(404)
@@ -94,7 +96,7 @@ def _behind(secret: str) -> sa.Select[CalendarSubscription, Site, Any, Language]
     )
 
 
-async def _may_read(session: AsyncSession, subscription: CalendarSubscription) -> bool:
+async def _may_read(session: Session, subscription: CalendarSubscription) -> bool:
     user_id = subscription.user_id
     actor = Actor(user_id, standings=await standings_of(session, user_id, subscription.site_id))
     return allows(actor, Action.SUBSCRIBE_TO_CALENDAR, subscription)

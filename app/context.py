@@ -3,14 +3,15 @@
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
+import asyncpg
 import sqlalchemy as sa
 from graphql import GraphQLResolveInfo
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import aliased
 
 from app import history, rules
@@ -19,7 +20,10 @@ from app.db.models import AccessRequest, Base, Contact, HistoryEvent, Membership
 from app.db.nominations import Nomination
 from app.db.pool import Pool
 from app.db.preferences import CalendarSubscription
+from app.db.session import Session
 from app.db.site_rules import BlockedRequester, Naming, PrivilegeTemplate
+from app.db.statements import Prepared, prepare
+from app.db.transaction import begin, snapshot
 from app.db.webhooks import Webhook, WebhookDelivery
 from app.errors import Code, bad_input, refuse, unauthenticated
 from app.identity import sign_in, standings_of
@@ -33,10 +37,11 @@ from app.query.ids import parse_id
 from app.query.load import Reader
 from app.query.page import MAXIMUM_SIZE, Page
 from app.rules import Event, Language
-from app.violations import is_about_a_value, meaning
+from app.violations import meaning
 
 OWN = aliased(Membership)
 """The caller's own membership."""
+KEY = sa.bindparam("key", type_=sa.Uuid)
 Row = TypeVar(
     "Row", Site, Membership, Contact, AccessRequest, CalendarSubscription, Webhook, WebhookDelivery,
     BlockedRequester, PrivilegeTemplate, Naming, Nomination,
@@ -63,6 +68,7 @@ class Context:
     budget: int = MAXIMUM_OBJECTS
     identity: Identity | None = None
     pool: Pool | None = None
+    writes: Pool | None = None
     wished: Language | None = None
     answers: dict[Any, Answer] = field(default_factory=dict)
     uses: Uses | None = None
@@ -73,7 +79,7 @@ class Context:
         Raises UNAUTHENTICATED when the IBMid is bound to another identity.
         """
         if self.identity and self.pool:
-            self.actor = await sign_in(self.pool, self.database, self.identity)
+            self.actor = await sign_in(self.pool, self.writes or self.database, self.identity)
             self.language = self.wished or self.actor.language
 
     private_webhooks: bool = False
@@ -85,18 +91,13 @@ class Context:
         return self.actor.user_id
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for reading, on one snapshot."""
+    async def snapshot(self) -> AsyncIterator[Session]:
+        """What the database holds at this moment, to be read only."""
         try:
-            async with self.database.connect() as connection:
-                await connection.execution_options(
-                    isolation_level="REPEATABLE READ", postgresql_readonly=True
-                )
-                yield connection
-        except DBAPIError as error:
-            if is_about_a_value(error):
-                raise bad_input("A value in the request cannot be compared with what is kept.") from error
-            raise
+            async with snapshot(self.pool or self.database) as session:
+                yield session
+        except asyncpg.DataError as error:
+            raise bad_input("A value in the request cannot be compared with what is kept.") from error
 
     def answering(self, info: GraphQLResolveInfo[Any]) -> Answer:
         """How the field that is being resolved will be answered, looked at before anything is done for it.
@@ -119,8 +120,8 @@ class Context:
     async def read(self, selected: Selected) -> Any:
         """Read what is selected below a root field, by interpreting it."""
         self.accept(selected)
-        async with self.connection() as connection:
-            return await Reader(connection, self).root(selected)
+        async with self.snapshot() as session:
+            return await Reader(session, self).root(selected)
 
     @asynccontextmanager
     async def transaction(self, keep: bool = True) -> AsyncIterator["Transaction"]:
@@ -130,7 +131,7 @@ class Context:
         """
         self.require_signed_in()
         try:
-            async with AsyncSession(self.database, expire_on_commit=False) as session, session.begin():
+            async with begin(self.writes or self.database) as session:
                 transaction = Transaction(
                     session, self.actor, self.language, private_webhooks=self.private_webhooks
                 )
@@ -138,9 +139,8 @@ class Context:
                 await session.flush()
                 if not transaction.asked:
                     raise RuntimeError("a transaction that never asked the policy cannot commit")
-                if not keep:
-                    await session.rollback()
-        except DBAPIError as error:
+                session.keeps = keep
+        except asyncpg.PostgresError as error:
             raise meaning(error) from error
         if keep:
             self.note(transaction.uses)
@@ -161,16 +161,16 @@ class Interpreted:
     async def complete(self, values: Mapping[str, Any], tx: "Transaction | None" = None) -> Any:
         """The objects of given values and of what they refer to, with the rights that hold now."""
         if tx:
-            return await self._complete(await tx.session.connection(), values)
-        async with self.context.connection() as connection:
-            return await self._complete(connection, values)
+            return await self._complete(tx.session, values)
+        async with self.context.snapshot() as session:
+            return await self._complete(session, values)
 
-    async def _complete(self, connection: AsyncConnection, values: Mapping[str, Any]) -> Any:
+    async def _complete(self, session: Session, values: Mapping[str, Any]) -> Any:
         context = self.context
         if context.actor.user_id:
-            standings = await standings_of(connection, context.actor.user_id)
+            standings = await standings_of(session, context.actor.user_id)
             context.actor = replace(context.actor, standings=standings)
-        return (await Reader(connection, context).complete(self.selected.shape, [values]))[0]
+        return (await Reader(session, context).complete(self.selected.shape, [values]))[0]
 
 
 def key_in(id: str, model: type[Base], *path: str | int) -> UUID:
@@ -181,11 +181,27 @@ def key_in(id: str, model: type[Base], *path: str | int) -> UUID:
     return parsed[1]
 
 
+@cache
+def _lock_site_of(model: type[Row]) -> Prepared:
+    """Waits until nobody else writes to the site of a row with a `key`."""
+    site_id = sa.select(model.site_id).where(model.id == KEY).scalar_subquery()
+    return prepare(sa.select(Site.id).where(Site.id == site_id).with_for_update(key_share=True))
+
+
+@cache
+def _with_standing(model: type[Row]) -> Prepared:
+    """A row with a `key`, locked, and the values of the standing of the user with a `user_id` at its site."""
+    user_id = sa.bindparam("user_id", type_=sa.Uuid)
+    own = sa.and_(OWN.site_id == model.site_id, OWN.user_id == user_id, OWN.active)
+    found = sa.select(model, *standing(OWN)).outerjoin(OWN, own).where(model.id == KEY)
+    return prepare(found.with_for_update(key_share=True, of=model))
+
+
 @dataclass
 class Transaction:
     """The writes of one mutation. All writes to a site take turns, by the lock on its row."""
 
-    session: AsyncSession
+    session: Session
     actor: Actor
     language: Language
     asked: bool = False
@@ -204,56 +220,40 @@ class Transaction:
         """
         key = key_in(id, model, *path)
         if self.only_site_id is None:
-            await self._lock(sa.select(model.site_id).where(model.id == key).scalar_subquery())
+            await self.session.execute(_lock_site_of(model), {"key": key})
         row = await self._with_standing(model, key)
         if row is None or not allows(self.actor, SEEING[model], row):
             raise refuse(Code.NOT_FOUND, *path)
         self.require(action, row, *path)
         return row
 
-    async def _lock(self, site_id: Any) -> None:
-        lock = sa.select(Site.id).where(Site.id == site_id).with_for_update(key_share=True)
-        await self.session.execute(lock)
-
     async def _with_standing(self, model: type[Row], key: UUID) -> Row | None:
         """The locked row, and the caller's rights at its site as earlier writers left them."""
-        own = sa.and_(OWN.site_id == model.site_id, OWN.user_id == self.actor.user_id, OWN.active)
-        statement = (
-            sa.select(model, *standing(OWN))
-            .outerjoin(OWN, own)
-            .where(model.id == key, *self._within(model))
-            .with_for_update(key_share=True, of=model)
-            .execution_options(populate_existing=True)
-        )
-        found = (await self.session.execute(statement)).one_or_none()
-        if found is None:
+        given = {"key": key, "user_id": self.actor.user_id}
+        found = (await self.session.execute(_with_standing(model), given)).one_or_none()
+        if found is None or self.only_site_id not in (None, found[0].site_id):
             return None
         row, role, *levels = found
         standings = {row.site_id: Standing(role, *levels)} if role else {}
         self.actor = replace(self.actor, standings=MappingProxyType(standings))
         return row
 
-    def _within(self, model: type[Row]) -> list[sa.ColumnElement[bool]]:
-        return [] if self.only_site_id is None else [model.site_id == self.only_site_id]
-
     async def lock_site(self, site_id: UUID | None) -> None:
         """Wait for other writers of the site, and see the caller's rights as they left them."""
         if site_id is None or self.actor.user_id is None:
             return
-        await self._lock(site_id)
+        await self.session.execute(_lock_site_of(Site), {"key": site_id})
         standings = await standings_of(self.session, self.actor.user_id, site_id)
         self.actor = replace(self.actor, standings=standings)
 
     async def check_all(self) -> None:
         """Write what is not written yet, and have everything checked that is else checked at the end."""
         await self.session.flush()
-        await self.session.execute(sa.text("SET CONSTRAINTS ALL IMMEDIATE"))
+        await self.session.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
     async def row(self, sql: str, values: Sequence[Any]) -> Any:
         """The first row of a compiled statement, as it is within the transaction."""
-        connection = await (await self.session.connection()).get_raw_connection()
-        assert connection.driver_connection
-        return await connection.driver_connection.fetchrow(sql, *values)
+        return await self.session.connection.fetchrow(sql, *values)
 
     def require(self, action: Action, row: Any, *path: str | int) -> None:
         """Ask the policy. Raises FORBIDDEN with the rule in words, in the caller's language."""

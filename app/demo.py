@@ -15,15 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
 from app.actor import Actor
 from app.db.locks import creating_sites
-from app.db.models import AccessRequest, HistoryEvent, Membership, Site, User
+from app.db.models import AccessRequest, Base, HistoryEvent, Membership, Site, User
 from app.db.nominations import Nomination
 from app.db.preferences import ENotificationPreference
+from app.db.session import Session
 from app.db.site_rules import PrivilegeTemplate
+from app.db.transaction import begin
 from app.errors import Fault, UserError
 from app.history import record, values_of
 from app.identity import person_with, rename
@@ -58,11 +60,11 @@ CLOSING = {
 
 async def fill(database: AsyncEngine) -> bool:
     """Write the demo data, all of them, when there is no site yet; returns whether it did."""
-    async with AsyncSession(database, expire_on_commit=False) as session, session.begin():
+    async with begin(database) as session:
         await creating_sites(session)
         if await session.scalar(sa.select(sa.exists(sa.select(Site.id)))):
             return False
-        await _Story(session, datetime.now(UTC)).tell(_data())
+        await _Story(_Dated(session.connection), datetime.now(UTC)).tell(_data())
         return True
 
 
@@ -95,29 +97,37 @@ def _staff(staff: dict[str, Any], wanted: int) -> list[dict[str, Any]]:
     return users
 
 
+class _Dated(Session):
+    """Dates every new row by the moment at which the story stands."""
+
+    moment: datetime
+
+    def add(self, row: Base) -> None:
+        """A row that is new."""
+        name = "at" if isinstance(row, HistoryEvent) else "created_at"
+        if getattr(row, name) is None:
+            setattr(row, name, self.moment)
+        super().add(row)
+
+
 @dataclass
 class _Story:
-    """Writes what went on, every row dated by the moment at which the story stands."""
+    """Writes what went on, step by step."""
 
-    session: AsyncSession
+    session: _Dated
     now: datetime
-    moment: datetime = field(init=False)
     sites: dict[str, Site] = field(default_factory=dict)
     pending: dict[int, tuple[AccessRequest, User]] = field(default_factory=dict)
     slots: dict[str, Iterator[int]] = field(default_factory=lambda: defaultdict(lambda: count(1)))
 
-    def __post_init__(self) -> None:
-        sa.event.listen(self.session.sync_session, "before_flush", self._date)
-
-    def _date(self, *_: Any) -> None:
-        for row in self.session.new:
-            name = "at" if isinstance(row, HistoryEvent) else "created_at"
-            if getattr(row, name) is None:
-                setattr(row, name, self.moment)
+    @property
+    def moment(self) -> datetime:
+        """Where the story stands."""
+        return self.session.moment
 
     async def tell(self, data: dict[str, Any]) -> None:
         """The sites first, then requests and their ends in the order of time."""
-        self.moment = self.now - BEGINNING
+        self.session.moment = self.now - BEGINNING
         await import_into(self.session, {"sites": data["sites"]}, "demo")
         await self.session.flush()
         self.sites = {site.number: site for site in await self.session.scalars(sa.select(Site))}
@@ -130,7 +140,7 @@ class _Story:
         steps += [(told["daysAgo"], self._make_template, told) for told in data["privilegeTemplates"]]
         steps += [(told["daysAgo"], self._set_e_notifications, told) for told in data["eNotifications"]]
         for days, step, told in sorted(steps, key=lambda step: (-step[0], step[1] == self._ask)):
-            self.moment = self.now - timedelta(days=days)
+            self.session.moment = self.now - timedelta(days=days)
             await step(told)
             await self.session.flush()
 
@@ -199,7 +209,7 @@ class _Story:
 
     async def _review(self, told: dict[str, Any]) -> None:
         site, who = self.sites[told["siteNumber"]], await self._user(told["by"])
-        await self.session.refresh(site)
+        await self.session.newest(Site, site.id)
         before = values_of(site)
         site.contacts_reviewed_at, site.contacts_reviewed_by_id = self.moment, who.id
         self._record(who, Event.CONTACTS_REVIEWED, site, site, before=before)

@@ -12,7 +12,6 @@ from graphql import (
     GraphQLSyntaxError,
     OperationDefinitionNode,
     get_operation_ast,
-    validate,
 )
 from graphql.language import Location, Token, TokenKind
 from graphql.language.parser import Parser
@@ -20,6 +19,7 @@ from graphql.language.parser import Parser
 from app.errors import RequestError, bad_input
 from app.limits import MAXIMUM_TOKENS, check_size
 from app.seen import Seen
+from app.validation import faults
 
 MOST_DOCUMENTS = 256
 MOST_TOKENS = 50_000
@@ -104,7 +104,7 @@ def checked(schema: GraphQLSchema, query: str) -> DocumentNode:
     try:
         document = _LeanParser(query, max_tokens=MAXIMUM_TOKENS).parse_document()
         check_size(document)
-        errors = validate(schema, document, max_errors=MOST_ERRORS)
+        errors = faults(schema, document, MOST_ERRORS)
     except GraphQLSyntaxError as error:
         raise InvalidDocument("GRAPHQL_PARSE_FAILED", [error]) from error
     except RecursionError as error:

@@ -41,6 +41,7 @@ class Execution:
     schema: GraphQLSchema
     database: AsyncEngine
     pool: Pool
+    writes: Pool
     engine: Engine | None
     verifier: Verifier
     page_limit: int
@@ -72,6 +73,7 @@ class Execution:
             self.public_url,
             identity=identity,
             pool=self.pool,
+            writes=self.writes,
             wished=wished,
             private_webhooks=self.private_webhooks,
             uses=self.uses,

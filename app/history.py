@@ -6,10 +6,10 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.actor import Actor
 from app.db.models import Base, HistoryEvent
+from app.db.session import Session
 from app.rules import Event, snake
 from app.subjects import SubjectType
 
@@ -38,7 +38,7 @@ def _plain(value: Any) -> Any:
 
 
 def record(
-    session: AsyncSession,
+    session: Session,
     actor: Actor,
     event: Event,
     row: Any,

@@ -53,7 +53,7 @@ class Download:
             raise unauthenticated("Sign in: send a bearer token in the Authorization header.")
         wanted = _filter(request.query_params)
         site_id = key_of(wanted.pop("site"), "site")
-        actor = await sign_in(self.execution.pool, self.execution.database, identity)
+        actor = await sign_in(self.execution.pool, self.execution.writes, identity)
         number = await self._site_number(actor, site_id)
         written = FORMATS[self.format]
         parts = Export(site_id, actor, wanted).parts(self.execution.database)

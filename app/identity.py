@@ -8,19 +8,21 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from uuid_utils.compat import uuid7
 
 from app import history
 from app.actor import Actor, Identity, Standing
 from app.db.models import Membership, User
 from app.db.pool import Pool, render
+from app.db.session import Session
+from app.db.transaction import Database, begin
 from app.errors import unauthenticated
 from app.policy import standing
 from app.rules import Event, Language, Role, UpdateLevel
 from app.texts import fold, full_name, tidy
 
 
-async def sign_in(pool: Pool, database: AsyncEngine, identity: Identity) -> Actor:
+async def sign_in(pool: Pool, writes: Database, identity: Identity) -> Actor:
     """The actor of an identity.
 
     At the first sign-in, a user who was added before is bound to the identity; an unknown person becomes a user.
@@ -30,11 +32,11 @@ async def sign_in(pool: Pool, database: AsyncEngine, identity: Identity) -> Acto
     if found is not None:
         standings = MappingProxyType(dict(map(_standing, json.loads(found["standings"]))))
         return Actor(found["id"], found["name"], identity.client, Language[found["language"]], standings)
-    return await _sign_in_first(database, identity)
+    return await _sign_in_first(writes, identity)
 
 
-async def _sign_in_first(database: AsyncEngine, identity: Identity) -> Actor:
-    async with AsyncSession(database, expire_on_commit=False) as session, session.begin():
+async def _sign_in_first(writes: Database, identity: Identity) -> Actor:
+    async with begin(writes) as session:
         # A page's first requests come all at once: they take turns, and the later ones find the user bound.
         name = f"{identity.issuer} {identity.subject}"
         await session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(name, 0))))
@@ -42,7 +44,7 @@ async def _sign_in_first(database: AsyncEngine, identity: Identity) -> Actor:
         return await _actor(session, identity, user or await _bind(session, identity))
 
 
-async def _actor(connection: AsyncConnection | AsyncSession, identity: Identity, user: Any) -> Actor:
+async def _actor(connection: Session, identity: Identity, user: Any) -> Actor:
     standings = await standings_of(connection, user.id)
     return Actor(user.id, user.name, identity.client, user.language, standings)
 
@@ -53,7 +55,7 @@ def _user_of(identity: Identity) -> sa.Select[UUID, str, Language]:
     )
 
 
-async def _bind(session: AsyncSession, identity: Identity) -> User:
+async def _bind(session: Session, identity: Identity) -> User:
     user, registered = await person_with(session, identity.ibm_id, identity.email)
     if user.subject is not None:
         raise unauthenticated("This IBMid belongs to another identity.")
@@ -67,7 +69,7 @@ async def _bind(session: AsyncSession, identity: Identity) -> User:
     return user
 
 
-async def person_with(session: AsyncSession, ibm_id: str, email: str) -> tuple[User, bool]:
+async def person_with(session: Session, ibm_id: str, email: str) -> tuple[User, bool]:
     """The locked user with an IBMid, made when there is none; and whether it was made just now."""
     known = sa.func.lower(User.ibm_id) == sa.func.lower(ibm_id)
     # Whoever does something at this moment refers to their own row; that need not wait for this, nor this for that.
@@ -76,13 +78,9 @@ async def person_with(session: AsyncSession, ibm_id: str, email: str) -> tuple[U
     if user is not None:
         return user, False
     # Somebody may be writing the same person at this moment: whoever comes second takes theirs.
-    made = await session.scalar(
-        insert(User)
-        .values(ibm_id=ibm_id, email=email, sort_name=fold(ibm_id))
-        .on_conflict_do_nothing()
-        .returning(User)
-    )
-    return (made, True) if made else ((await session.scalars(found)).one(), False)
+    person = insert(User).values(id=uuid7(), ibm_id=ibm_id, email=email, sort_name=fold(ibm_id))
+    made = await session.scalar(person.on_conflict_do_nothing().returning(User.id))
+    return (await session.scalars(found)).one(), made is not None
 
 
 def rename(user: User, first_name: str | None, last_name: str | None) -> None:
@@ -114,7 +112,7 @@ KNOWN = render(
 
 
 async def standings_of(
-    connection: AsyncConnection | AsyncSession, user_id: UUID, site_id: UUID | None = None
+    connection: Session, user_id: UUID, site_id: UUID | None = None
 ) -> Mapping[UUID, Standing]:
     """What a user is at each site (or at one), by memberships that have not ended."""
     statement = sa.select(Membership.site_id, *standing()).where(

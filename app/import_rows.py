@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from app.errors import Code, Fault
 from app.rules import PRIVILEGES
-from app.texts import is_readable, site_number
+from app.texts import UNREADABLE, site_number
 
 E = TypeVar("E", bound=Enum)
 
@@ -98,7 +98,7 @@ class Row:
     def _shown(self, column: str) -> str | None:
         if isinstance(self.place, int):
             column = "siteNumber" if column == "number" else column.removeprefix("privileges.")
-        return "".join(filter(is_readable, column)) or None
+        return UNREADABLE.sub("", column) or None
 
     def text(self, column: str) -> str:
         """The text of a column, empty when there is none."""

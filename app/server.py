@@ -1,5 +1,6 @@
 """The web application: routes, what is opened and closed with it, and the headers of every page."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,7 +33,7 @@ from app.messages import preview
 from app.messages.worker import working
 from app.privilege_uses import Uses, writing_uses
 from app.query.run import Engine
-from app.schema.schema import build_schema
+from app.schema.schema import executable_schema
 from app.tokens import PublishedKeys, Verifier
 from app.webhooks.worker import sending_webhooks
 
@@ -55,12 +56,14 @@ def create_app(settings: Settings | None = None) -> Starlette:
     if settings.database_url is None:
         raise Misconfigured("DATABASE_URL is not set; account-management serve starts an embedded PostgreSQL")
     url = settings.database_url.get_secret_value()
-    database, pool, schema = create_engine(url, settings), Pool(url, settings), build_schema()
+    database, pool, writes = create_engine(url, settings), Pool(url, settings), Pool(url, settings)
+    schema = executable_schema()
     profile, uses = PROFILES[settings.http_profile], Uses(database)
     execution = Execution(
         schema=schema,
         database=database,
         pool=pool,
+        writes=writes,
         engine=Engine(schema, pool) if settings.read_engine else None,
         verifier=verifier_of(settings),
         page_limit=settings.page_size_limit,
@@ -82,8 +85,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         ):
             yield {TIMEOUT: settings.request_timeout, MANNER: manner(profile, profile.default)}
         await feed.close()
-        await pool.close()
-        await database.dispose()
+        await asyncio.gather(pool.close(), writes.close(), database.dispose())
 
     routes: list[BaseRoute] = [
         Route("/graphql", endpoint),

@@ -15,12 +15,14 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
 from app.actor import Actor
 from app.db.locks import creating_sites
 from app.db.models import AccessRequest, Contact, Membership, Site, User
+from app.db.session import Session
+from app.db.transaction import begin
 from app.errors import Code
 from app.history import record, values_of
 from app.identity import rename
@@ -58,17 +60,17 @@ async def import_document(database: AsyncEngine, document: dict[str, Any], clien
     return await _in_transaction(database, document_rows(document), client)
 
 
-async def import_into(session: AsyncSession, document: dict[str, Any], client: str) -> ImportResult:
+async def import_into(session: Session, document: dict[str, Any], client: str) -> ImportResult:
     """The same in a transaction of the caller's, who must take it back on ImportRefused."""
     return await _import(session, document_rows(document), client)
 
 
 async def _in_transaction(database: AsyncEngine, rows: list[Row], client: str) -> ImportResult:
-    async with AsyncSession(database, expire_on_commit=False) as session, session.begin():
+    async with begin(database) as session:
         return await _import(session, rows, client)
 
 
-async def _import(session: AsyncSession, rows: list[Row], client: str) -> ImportResult:
+async def _import(session: Session, rows: list[Row], client: str) -> ImportResult:
     sites, people = check_rows(rows)
     if len(sites) + len(people) > LARGEST:
         rows[0].refuse("", f"At most {LARGEST} sites and people fit into one import; split the file.")
@@ -99,7 +101,7 @@ def _texts(values: Iterable[str]) -> sa.ColumnElement[Any]:
     return sa.literal(list(values), ARRAY(sa.Text))
 
 
-async def _check_numbers(session: AsyncSession, sites: list[Row]) -> None:
+async def _check_numbers(session: Session, sites: list[Row]) -> None:
     rows = [row for row in sites if "number" not in row.faulty]
     numbers = _texts(row.kept["number"] for row in rows)
     taken = set(await session.scalars(sa.select(Site.number).where(Site.number == sa.any_(numbers))))
@@ -108,7 +110,7 @@ async def _check_numbers(session: AsyncSession, sites: list[Row]) -> None:
             row.refuse("number", Code.NUMBER_TAKEN.value)
 
 
-async def _known(session: AsyncSession, people: list[PersonRows]) -> dict[str, User]:
+async def _known(session: Session, people: list[PersonRows]) -> dict[str, User]:
     """The users among the people, locked, by IBMid as the file has it; other addresses of theirs are refused."""
     given = sa.func.unnest(_texts(person.ibm_id for person in people)).column_valued("given")
     statement = (
@@ -117,8 +119,8 @@ async def _known(session: AsyncSession, people: list[PersonRows]) -> dict[str, U
         .order_by(User.id)
         .with_for_update(of=User)
     )
-    rows = await session.execute(statement.execution_options(populate_existing=True))
-    known: dict[str, User] = dict(rows.all())
+    rows = await session.execute(statement)
+    known: dict[str, User] = {row[0]: row[1] for row in rows}
     for person in people:
         for row in person.rows:
             user = known.get(person.ibm_id)
@@ -127,20 +129,21 @@ async def _known(session: AsyncSession, people: list[PersonRows]) -> dict[str, U
     return known
 
 
-async def _register(session: AsyncSession, people: list[PersonRows]) -> set[UUID]:
+async def _register(session: Session, people: list[PersonRows]) -> set[UUID]:
     """Make users of the people who are not known yet, and return the ids of those."""
-    values = [
-        {"ibm_id": person.ibm_id, "email": person.first("email"), "sort_name": fold(person.ibm_id)}
-        for person in people
-    ]
-    return set(await session.scalars(insert(User).on_conflict_do_nothing().returning(User.id), values))
+    names = ["ibm_id", "email", "sort_name"]
+    columns = zip(*((one.ibm_id, one.first("email"), fold(one.ibm_id)) for one in people), strict=True)
+    given = sa.func.unnest(*map(_texts, columns)).table_valued(*names).render_derived()
+    rows = sa.select(sa.func.time_ordered_id(), *given.c)
+    made = insert(User).from_select(["id", *names], rows, include_defaults=False)
+    return set(await session.scalars(made.on_conflict_do_nothing().returning(User.id)))
 
 
 @dataclass
 class _Writer:
     """Writes rows in which nothing is wrong, and what the history says of them."""
 
-    session: AsyncSession
+    session: Session
     actor: Actor
 
     async def write(

@@ -1,11 +1,13 @@
 """Moves the primary contact of a site by an operator's hand, where nobody is there to hand over."""
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.actor import Actor
 from app.context import Transaction
 from app.db.models import Membership, Site, User
+from app.db.session import Session
+from app.db.transaction import begin
 from app.resolvers.handing_over import hand_over
 from app.rules import Language, Role
 from app.texts import check_justification, site_number, tidy
@@ -25,14 +27,14 @@ async def transfer_primary(database: AsyncEngine, number: str, ibm_id: str, reas
     faults = list(check_justification(reason, "reason"))
     if faults:
         raise TransferRefused(f"The reason: {faults[0].code.value.format(**faults[0].parameters)}")
-    async with AsyncSession(database, expire_on_commit=False) as session, session.begin():
+    async with begin(database) as session:
         site = await _locked(session, site_number(number))
         member = await _member(session, site, ibm_id.strip())
         tx = Transaction(session, OPERATOR, Language.EN)
         await hand_over(tx, site, member, reason=tidy(reason))
 
 
-async def _locked(session: AsyncSession, number: str) -> Site:
+async def _locked(session: Session, number: str) -> Site:
     """The site with a number, with the lock by which all writes to it take turns."""
     site: Site | None = await session.scalar(
         sa.select(Site).where(Site.number == number).with_for_update(key_share=True)
@@ -42,7 +44,7 @@ async def _locked(session: AsyncSession, number: str) -> Site:
     return site
 
 
-async def _member(session: AsyncSession, site: Site, ibm_id: str) -> Membership:
+async def _member(session: Session, site: Site, ibm_id: str) -> Membership:
     member: Membership | None = await session.scalar(
         sa.select(Membership)
         .join(User, User.id == Membership.user_id)

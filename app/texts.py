@@ -1,20 +1,26 @@
 """Texts that people type: checked, tidied, and folded for sorting and searching. No input or output."""
 
+import re
 import unicodedata
 from collections.abc import Iterator
 
 from app.errors import Code, Fault
 from app.rules import JUSTIFICATION_LENGTH
 
+UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028-\u202e\u2066-\u2069]")
+"""Control characters, halves of a character, and what reverses the direction of the text."""
+BETWEEN_LINES = str.maketrans(dict.fromkeys("\n\r\t"))
+
 
 def check_text(value: str, limit: int, *path: str | int) -> Iterator[Fault]:
     """A text of one line is there, not too long, and holds only what people can read."""
-    yield from _check_text(value, limit, "", path)
+    yield from _check_text(value.strip(), limit, value.strip(), path)
 
 
 def check_justification(value: str, *path: str | int) -> Iterator[Fault]:
     """The same for a text that may have several lines."""
-    yield from _check_text(value, JUSTIFICATION_LENGTH, "\n\r\t", path)
+    line = value.strip().translate(BETWEEN_LINES)
+    yield from _check_text(value.strip(), JUSTIFICATION_LENGTH, line, path)
 
 
 def check_optional_justification(value: str | None, *path: str | int) -> Iterator[Fault]:
@@ -23,23 +29,18 @@ def check_optional_justification(value: str | None, *path: str | int) -> Iterato
         yield from check_justification(value, *path)
 
 
-def _check_text(value: str, limit: int, allowed: str, path: tuple[str | int, ...]) -> Iterator[Fault]:
-    value = value.strip()
+def _check_text(value: str, limit: int, line: str, path: tuple[str | int, ...]) -> Iterator[Fault]:
     if not value:
         yield Fault(code=Code.REQUIRED, path=path)
     if len(value) > limit:
         yield Fault(code=Code.TOO_LONG, path=path, parameters={"limit": limit})
-    if not all(character in allowed or is_readable(character) for character in value):
+    if not is_readable(line):
         yield Fault(code=Code.FORBIDDEN_CHARACTERS, path=path)
 
 
-def is_readable(character: str) -> bool:
-    """No control character, no half of a character, nothing that reverses the direction of the text."""
-    return (
-        unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp")
-        and not "\u202a" <= character <= "\u202e"
-        and not "\u2066" <= character <= "\u2069"
-    )
+def is_readable(text: str) -> bool:
+    """Whether there is nothing in a text that people cannot read."""
+    return UNREADABLE.search(text) is None
 
 
 def tidy(value: str | None) -> str | None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError, IntegrityError
+import asyncpg
 
 from app import rules
 from app.errors import Code, Fault, UserError, refuse
@@ -12,8 +12,6 @@ from app.webhook_rules import WEBHOOK_SLOTS
 
 BUSY = {"55P03", "40P01", "40001"}
 """PostgreSQL's codes for: lock not available, deadlock, serialization failure."""
-DATA_EXCEPTION = "22"
-"""PostgreSQL's class of codes for values it cannot take, as a forged cursor can hold."""
 
 
 def _fault(code: Code, *path: str | int, **parameters: Any) -> Fault:
@@ -60,18 +58,11 @@ BY_CONSTRAINT = {
 """What the violation of a constraint means to people, should a race or a bug get past the checks."""
 
 
-def meaning(error: DBAPIError) -> Exception:
+def meaning(error: asyncpg.PostgresError) -> Exception:
     """The user error that a refusal of the database stands for, or the error itself when it stands for none."""
-    constraint = getattr(getattr(error.orig, "__cause__", None), "constraint_name", None)
-    if isinstance(error, IntegrityError) and constraint in BY_CONSTRAINT:
-        return UserError(BY_CONSTRAINT[constraint])
-    return refuse(Code.CONFLICT) if _sqlstate(error) in BUSY else error
-
-
-def is_about_a_value(error: DBAPIError) -> bool:
-    """Whether the database could not take a value of the request."""
-    return _sqlstate(error).startswith(DATA_EXCEPTION)
-
-
-def _sqlstate(error: DBAPIError) -> str:
-    return getattr(getattr(error.orig, "__cause__", None), "sqlstate", None) or ""
+    if (
+        isinstance(error, asyncpg.IntegrityConstraintViolationError)
+        and error.constraint_name in BY_CONSTRAINT
+    ):
+        return UserError(BY_CONSTRAINT[error.constraint_name])
+    return refuse(Code.CONFLICT) if error.sqlstate in BUSY else error

@@ -15,11 +15,11 @@ from graphql import (
 )
 
 from app.rules import ContactType
-from app.schema.schema import build_schema
+from app.schema.schema import executable_schema
 from tests.test_ids import ALL, PERSON, ids_of
 from tests.world import CONTACT, UPDATE, Person, Place, World, ago
 
-SCHEMA = build_schema()
+SCHEMA = executable_schema()
 assert SCHEMA.mutation_type is not None
 MUTATIONS = list(SCHEMA.mutation_type.fields)
 ID = re.compile(r"([a-z_]+)_[0-9a-f]{32,64}")

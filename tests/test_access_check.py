@@ -184,7 +184,7 @@ async def test_many_are_one_statement(world: World, monkeypatch: pytest.MonkeyPa
     with statements() as seen:
         await person.ask(MANY, inputs=[question(place, person)] * 100)
         await check(person, question(place, person))
-    # Nothing goes through SQLAlchemy: the questions and the caller are one statement, straight on the driver.
+    # Nothing goes through a session: the questions and the caller are one statement, straight on the driver.
     assert (seen, reasons) == ([], [])
 
 

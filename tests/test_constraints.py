@@ -230,14 +230,14 @@ async def test_request_with_a_number_that_is_not_the_sites(world: World) -> None
 )
 async def test_decision_that_is_not_whole(world: World, values: dict[str, Any], name: str) -> None:
     place, person = await world.site(), await world.person()
-    whole = {"decided_by_id": place.primary.user_id, "closed_at": text("now()")}
+    whole = {"decided_by_id": place.primary.user_id, "closed_at": ago(seconds=0)}
     assert await stopped_row(world, request(place, person, **whole | values)) == f"ck_access_request_{name}"
 
 
 @pytest.mark.parametrize("decision", [GRANTED, DENIED], ids=["granted", "denied"])
 async def test_requester_decides(world: World, decision: dict[str, Any]) -> None:
     place, person = await world.site(), await world.person()
-    row = request(place, person, decided_by_id=person.user_id, closed_at=text("now()"), **decision)
+    row = request(place, person, decided_by_id=person.user_id, closed_at=ago(seconds=0), **decision)
     assert await stopped_row(world, row) == "ck_access_request_never_decided_by_the_requester"
 
 

@@ -10,7 +10,7 @@ from graphql import parse, validate
 from app.__main__ import cli, histories, sites
 from app.config import Settings
 from app.messages.commands import messages
-from app.schema.schema import build_schema
+from app.schema.schema import executable_schema
 from tests.world import World
 
 
@@ -67,7 +67,7 @@ def test_every_module_is_on_the_map(readme: str, repository: Path) -> None:
 
 
 def test_documents_in_the_readme_and_in_the_explorer_are_valid(readme: str, repository: Path) -> None:
-    schema = build_schema()
+    schema = executable_schema()
     documents = re.findall(r"```graphql\n(.*?)```", readme, re.DOTALL)
     examples = json.loads((repository / "app/explorer/examples.json").read_text())
     documents += [example["query"] for example in examples]

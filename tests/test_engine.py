@@ -327,7 +327,7 @@ async def test_a_page_is_one_statement_that_is_planned_once(
     first = await people["primary"].ask(PAGE, id=place.id)
     with statements() as seen:
         assert await people["primary"].ask(PAGE, id=place.id) == first
-    # Nothing goes through SQLAlchemy: the caller and the page are one statement, straight on the driver.
+    # Nothing goes through a session: the caller and the page are one statement, straight on the driver.
     assert (seen, reasons) == ([], [])
 
 

@@ -286,7 +286,7 @@ async def test_a_service_without_a_free_connection_says_that_it_is_busy(
         AsyncClient(transport=ASGITransport(app=app), base_url="http://test") as client,
     ):
         assert "errors" not in (await client.post("/graphql", json=body, headers=headers)).json()
-        held = execution.pool.connection() if engine else execution.database.connect()
+        held = execution.pool.connection()
         async with held:
             response = await client.post("/graphql", json=body, headers=headers)
     assert code(response) == "SERVICE_UNAVAILABLE"

@@ -31,7 +31,7 @@ from app.config import Misconfigured, Settings
 from app.db.models import Membership, User
 from app.rules import Language, UpdateLevel
 from app.schema.query import PUBLIC
-from app.schema.schema import build_schema
+from app.schema.schema import executable_schema
 from app.server import create_app
 from tests.issuer import AUDIENCE, RSA, Service, running_issuer, serving
 from tests.world import VIEW, Person, World
@@ -219,7 +219,7 @@ def roots(schema: GraphQLSchema) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.parametrize(("name", "document"), roots(build_schema()))
+@pytest.mark.parametrize(("name", "document"), roots(executable_schema()))
 async def test_anonymous_callers_are_asked_to_sign_in(service: Service, name: str, document: str) -> None:
     body = (await service.post(None, document)).json()
     if name in PUBLIC:

@@ -324,7 +324,7 @@ async def test_what_is_rolled_back_is_told_to_nobody(world: World) -> None:
     _, membership_id = await world.member(place)
     async with rolled_back(world, place) as tx:
         membership = await tx.fetch(Membership, membership_id, Action.REMOVE_MEMBERSHIP)
-        await tx.session.delete(membership)
+        tx.session.delete(membership)
         await notices.access_removed(tx.session, membership)
         written = sa.select(sa.func.count()).where(Message.site_id == place.site_id)
         assert await tx.session.scalar(written) == 1

@@ -29,7 +29,7 @@ from app.identity import standings_of
 from app.policy import SEEING, Action, allows
 from app.query.ids import write_id
 from app.rules import AccessRequestState, ContactType, DenialReason, ViewLevel
-from app.schema.schema import build_schema
+from app.schema.schema import executable_schema
 from tests.test_reads import statements
 from tests.world import CONTACT, VIEW, Person, Place, World, ago
 
@@ -42,7 +42,7 @@ HIDDEN = {
     "decidedBy": Action.SEE_USERS,
 }
 """Fields that are null for some of those who see the row, with the right that shows them."""
-SCHEMA = build_schema()
+SCHEMA = executable_schema()
 THINGS = ("Site", "Membership", "AccessRequest", "Contact", "User")
 WALKED = {f"{thing}{part}" for thing in THINGS for part in ("", "Connection", "Edge")} | {
     "Viewer",

@@ -87,3 +87,10 @@ async def test_after_it_was_closed_it_opens_new_ones(pool: Pool) -> None:
     number = await backend(pool)
     await pool.close()
     assert await backend(pool) != number
+
+
+async def test_a_transaction_that_nobody_ended_is_not_handed_on(pool: Pool) -> None:
+    number = await backend(pool)
+    async with pool.connection() as connection:
+        await connection.execute("BEGIN")
+    assert await backend(pool) != number

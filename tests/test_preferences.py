@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.db.models import Contact, HistoryEvent, User
 from app.db.preferences import ENotificationPreference
 from app.rules import EMAIL_LENGTH, ContactType
-from app.schema.schema import build_schema
+from app.schema.schema import executable_schema
 from tests.access import form
 from tests.test_constraints import stopped
 from tests.world import CONTACT, Person, Place, World
@@ -178,7 +178,7 @@ OTHER = "other@example.com"
 
 @pytest.fixture(scope="module")
 def schema() -> GraphQLSchema:
-    return build_schema()
+    return executable_schema()
 
 
 def says_email(kind: Any, seen: frozenset[str] = frozenset()) -> bool:

@@ -1,6 +1,6 @@
 """Reads: what is seen by whom, by whatever path; lists in pages, orders and filters."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.db.models import User
+from app.db.statements import Prepared
 from app.query.cursor import fingerprint, write_cursor
 from app.rules import ContactType, PurchaseAndDownloadLevel, ViewLevel
 from app.schema.enums import MembershipOrderField, OrderDirection
@@ -361,17 +362,17 @@ async def test_unknown_and_malformed_ids_are_nothing(world: World) -> None:
 
 @contextmanager
 def statements() -> Iterator[list[str]]:
-    """The statements that any engine of this process sends."""
+    """The statements of all sessions of this process, be they to read for the interpreter or to write."""
     seen: list[str] = []
+    call = Prepared.call
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        seen.append(statement)
+    def noted(prepared: Prepared, values: Mapping[str, Any]) -> tuple[str, list[Any]]:
+        seen.append(call(prepared, values)[0])
+        return call(prepared, values)
 
-    sa.event.listen(sa.Engine, "before_cursor_execute", note)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Prepared, "call", noted)
         yield seen
-    finally:
-        sa.event.remove(sa.Engine, "before_cursor_execute", note)
 
 
 async def test_pages_within_pages_are_refused_before_anything_is_read(world: World) -> None:

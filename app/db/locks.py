@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.session import Session
 
 SITES = 5_417_310
 """Held alone while sites are created, and together by whoever relies on a site not being there."""
@@ -14,17 +15,17 @@ PEOPLE = 5_417_311
 """Makes keys of locks out of IBMids."""
 
 
-async def creating_sites(session: AsyncSession) -> None:
+async def creating_sites(session: Session) -> None:
     """Wait until nobody else creates sites or relies on their absence; others wait until this transaction ends."""
     await session.execute(sa.select(sa.func.pg_advisory_xact_lock(SITES)))
 
 
-async def relying_on_absence(session: AsyncSession) -> None:
+async def relying_on_absence(session: Session) -> None:
     """Wait until nobody creates sites; nobody begins to until this transaction ends."""
     await session.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(SITES)))
 
 
-async def adding_people(session: AsyncSession, ibm_ids: Iterable[str]) -> None:
+async def adding_people(session: Session, ibm_ids: Iterable[str]) -> None:
     """Wait for others who add the same people, wherever; all wait in one order, so that nobody waits in a circle."""
     keys = sa.literal(sorted(set(map(_key_of, ibm_ids))), ARRAY(sa.BigInteger))
     key = sa.func.unnest(keys).column_valued("key")

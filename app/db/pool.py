@@ -1,9 +1,7 @@
-"""Statements that are compiled once and then only filled in, straight on the driver.
-
-The ORM's session serves the writes; what is read with every request is too frequent for it.
-"""
+"""Statements that are compiled once and then only filled in, straight on the driver."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -32,12 +30,19 @@ class _Compiler(dialect.PGCompiler_asyncpg):
 class _Dialect(dialect.dialect):
     statement_compiler = _Compiler
     supports_statement_cache = False
+    # SQLAlchemy would ask the server; the pool's connections are told (see `SETTINGS`).
+    _backslash_escapes = False
 
 
 ASYNCPG: sa.Dialect = _Dialect()  # type: ignore[no-untyped-call]
 
-PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan", "jit": "off"}
-"""Planning a page anew costs more than running it, and its plan does not depend on the values: all are keys."""
+SETTINGS = {
+    # Planning a page anew costs more than running it, and its plan does not depend on the values: all are keys.
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+    # In the constants of a statement, backslashes mean themselves.
+    "standard_conforming_strings": "on",
+}
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ def compiled_once(expression: Any) -> Any:
 
 @dataclass
 class Pool:
-    """Connections for reading, opened when they are first needed; who has waited longest for one is next.
+    """Connections of one kind of work, opened when they are first needed; who has waited longest for one is next.
 
     Nothing is ever set on them, so that nothing has to be set back, and taking one and giving it back is quick. They
     keep a statement prepared from its second time on: of many a document, there is no second time.
@@ -111,8 +116,7 @@ class Pool:
             try:
                 yield connection
             finally:
-                # Of a statement that was broken off, the driver waits for the end before it sends the next one.
-                self._idle.append(connection)
+                self._give_back(connection)
         finally:
             self._places.release()
 
@@ -122,6 +126,13 @@ class Pool:
             return
         async with asyncio.timeout(self.settings.database_pool_timeout):
             await self._places.acquire()
+
+    def _give_back(self, connection: Any) -> None:
+        # The end of a statement that was broken off is awaited by the driver; nobody ends a transaction.
+        if connection.is_in_transaction():
+            connection.terminate()
+        else:
+            self._idle.append(connection)
 
     def _kept(self) -> Any:
         """The connection that was used last, unless it was lost since."""
@@ -133,11 +144,14 @@ class Pool:
 
     async def _open(self) -> Any:
         url = async_url(self.url).set(drivername="postgresql")
-        return await asyncpg.connect(
+        connection = await asyncpg.connect(
             url.render_as_string(hide_password=False),
-            server_settings=server_settings(self.settings) | PLANNED_ONCE,
+            server_settings=server_settings(self.settings) | SETTINGS,
             timeout=self.settings.database_pool_timeout,
         )
+        # JSON is written as a text, and read as what it means.
+        await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=json.loads)
+        return connection
 
     async def close(self) -> None:
         """Close the connections, once all have been given back."""

@@ -24,7 +24,7 @@ from app.query.compile import Compiler
 from app.query.given import Writer
 from app.query.page import Page
 from app.query.plan import Plan, Run, Unplannable
-from app.query.run import structure_of
+from app.query.structure import structure_of
 
 MOST_PLANS = 200
 

@@ -93,7 +93,7 @@ def bounced(
 
     Those who can do something about it are told, until the address takes a message again or is replaced.
     """
-    if not all(map(is_readable, email)) or not _with_database(lambda engine: bounces.report(engine, email)):
+    if not is_readable(email) or not _with_database(lambda engine: bounces.report(engine, email)):
         _refuse("Nobody has this address.")
     typer.echo(f"{email.strip()} takes no mail.")
 

@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.language import translate
 from app.rules import LEVEL_LABELS, PRIVILEGES, Language, MessageKind
-from app.texts import is_readable
+from app.texts import UNREADABLE
 
 TEMPLATES = Path(__file__).parent / "templates"
 LOCALES = {Language.EN: "en_GB", Language.FR: "fr_FR"}
@@ -135,9 +135,7 @@ def _labelled(names: list[str], levels: Mapping[str, str], language: Language) -
 
 def _line(value: str) -> str:
     """A value on one line, without what cannot be read."""
-    readable = "".join(
-        character if is_readable(character) else " " for character in value[: 4 * LONGEST_LINE]
-    )
+    readable = UNREADABLE.sub(" ", value[: 4 * LONGEST_LINE])
     line = SPACES.sub(" ", readable).strip()
     return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
 

@@ -3,15 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.db.models import AccessRequest, Membership, User
 from app.db.nominations import Nomination
+from app.db.session import Session
 from app.messages.outbox import deciders_of, enqueue
 from app.rules import PRIVILEGES, MessageKind
 
 
-async def access_requested(session: AsyncSession, asked: AccessRequest) -> None:
+async def access_requested(session: Session, asked: AccessRequest) -> None:
     """Tell the deciders that somebody asks. The statements are the same where the site does not exist."""
     requester = await session.get_one(User, asked.requester_id)
     data = {
@@ -28,26 +27,26 @@ async def access_requested(session: AsyncSession, asked: AccessRequest) -> None:
     await enqueue(session, MessageKind.ACCESS_REQUESTED, asked.site_id, deciders, data)
 
 
-async def access_granted(session: AsyncSession, asked: AccessRequest, membership: Membership) -> None:
+async def access_granted(session: Session, asked: AccessRequest, membership: Membership) -> None:
     """Tell the requester what they were given, be it new or added to what they had."""
     recipients = [asked.requester_id]
     await enqueue(session, MessageKind.ACCESS_GRANTED, asked.site_id, recipients, _access(membership))
 
 
-async def access_denied(session: AsyncSession, asked: AccessRequest) -> None:
+async def access_denied(session: Session, asked: AccessRequest) -> None:
     """Tell the requester that it was denied, what they had asked for, and why."""
     assert asked.denial_reason is not None
     data = {"reason": asked.denial_reason.name, "request_kind": asked.kind.name}
     await enqueue(session, MessageKind.ACCESS_DENIED, asked.site_id, [asked.requester_id], data)
 
 
-async def welcome(session: AsyncSession, membership: Membership) -> None:
+async def welcome(session: Session, membership: Membership) -> None:
     """Tell somebody who was added to a site."""
     recipients = [membership.user_id]
     await enqueue(session, MessageKind.WELCOME, membership.site_id, recipients, _access(membership))
 
 
-async def access_changed(session: AsyncSession, membership: Membership, before: dict[str, Any]) -> None:
+async def access_changed(session: Session, membership: Membership, before: dict[str, Any]) -> None:
     """Tell a member what they hold now and held before; nothing where that is the same, or access has ended."""
     data = _access(membership)
     former = {"role": before["role"], "levels": {name: before[name] for name in PRIVILEGES}}
@@ -58,14 +57,14 @@ async def access_changed(session: AsyncSession, membership: Membership, before: 
     await enqueue(session, MessageKind.ACCESS_CHANGED, membership.site_id, [membership.user_id], data)
 
 
-async def access_removed(session: AsyncSession, membership: Membership) -> None:
+async def access_removed(session: Session, membership: Membership) -> None:
     """Tell somebody that their access was taken away, unless it had ended before."""
     if membership.active:
         recipients = [membership.user_id]
         await enqueue(session, MessageKind.ACCESS_REMOVED, membership.site_id, recipients, {})
 
 
-async def primary_contact_nominated(session: AsyncSession, nomination: Nomination) -> None:
+async def primary_contact_nominated(session: Session, nomination: Nomination) -> None:
     """Tell a member that they are asked to take over, and until when they can answer."""
     nominator = await session.get_one(User, nomination.nominated_by_id)
     data = {"nominator_name": nominator.name, "expires_at": _moment(nomination.expires_at)}
@@ -73,7 +72,7 @@ async def primary_contact_nominated(session: AsyncSession, nomination: Nominatio
     await enqueue(session, kind, nomination.site_id, recipients, data)
 
 
-async def primary_contact_handed_over(session: AsyncSession, former: Membership, new: Membership) -> None:
+async def primary_contact_handed_over(session: Session, former: Membership, new: Membership) -> None:
     """Tell both, the former primary contact and the new one."""
     people = {membership: await session.get_one(User, membership.user_id) for membership in (former, new)}
     data = {

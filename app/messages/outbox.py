@@ -6,11 +6,11 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.actor import Actor, Standing
 from app.db.models import AccessRequest, Membership, Site, User
 from app.db.outbox import Message
+from app.db.session import Session
 from app.policy import Action, allows
 from app.rules import MessageKind, Role, UpdateLevel
 
@@ -48,7 +48,7 @@ def into_outbox(messages: sa.Select[Any]) -> Any:
 
 
 async def enqueue(
-    session: AsyncSession,
+    session: Session,
     kind: MessageKind,
     site_id: UUID | None,
     recipients: Collection[UUID],
@@ -63,7 +63,7 @@ async def enqueue(
     await session.execute(into_outbox(messages.where(wanted)))
 
 
-async def deciders_of(session: AsyncSession, asked: AccessRequest) -> list[UUID]:
+async def deciders_of(session: Session, asked: AccessRequest) -> list[UUID]:
     """Who may decide a request at this moment: asked of the policy, for the few who come into question."""
     standing = (Membership.user_id, Membership.role, Membership.manage_access)
     contacts = (Membership.site_id == asked.site_id, Membership.role != Role.USER, ACTIVE)

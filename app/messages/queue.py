@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.db.outbox import Message
 from app.messages.bounces import note_delivery, note_refusal
 from app.rules import MessageFault, MessageState
-from app.texts import is_readable
+from app.texts import UNREADABLE
 
 PAUSES = [timedelta(minutes=m) for m in (1, 5, 30, 2 * 60, 6 * 60, 12 * 60, 24 * 60)]
 """How long a message waits after its first, second, … failed attempt; after the last it is dead."""
@@ -59,7 +59,7 @@ async def mark_failed(database: AsyncEngine, message: Any, fault: MessageFault, 
     dead = message.attempts >= tries
     state = MessageState.DEAD if dead else MessageState.QUEUED
     pause = None if dead else sa.func.now() + PAUSES[message.attempts - 1]
-    told = "".join(filter(is_readable, detail.replace("\n", " ")))[:LONGEST_ERROR]
+    told = UNREADABLE.sub("", detail.replace("\n", " "))[:LONGEST_ERROR]
     values = {"state": state, "next_attempt_at": pause, "fault": fault, "last_error": told}
     which = sa.and_(Message.id == message.id, Message.attempts == message.attempts)
     async with database.begin() as connection:

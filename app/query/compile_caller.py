@@ -12,7 +12,6 @@ from app.actor import STANDINGS, Standing
 from app.db.models import Membership, User
 from app.db.pool import compiled_once
 from app.policy import standing
-from app.query.plan import Run
 
 CALLER = "caller"
 SITES = ARRAY(sa.Uuid)
@@ -25,7 +24,7 @@ class CallerColumns:
     Each test of the policy becomes a column of `caller`: the sites at which the caller passes it.
     """
 
-    tests: dict[tuple[Standing, ...], sa.Label[Any]] = field(default_factory=dict)
+    tests: dict[str, tuple[Standing, ...]] = field(default_factory=dict)
     is_spoken_to: bool = False
 
     @property
@@ -41,36 +40,22 @@ class CallerColumns:
 
     def sites_where(self, holds: Callable[[Standing], bool]) -> Any:
         """The sites at which the caller's standing passes a test."""
-        passing = tuple(filter(holds, STANDINGS))
-        if passing not in self.tests:
-            self.tests[passing] = _sites(passing).label(f"sites{len(self.tests)}")
-        return _of_caller(self.tests[passing].name, SITES)
+        name = "sites" + "".join(str(int(holds(one))) for one in STANDINGS)
+        self.tests[name] = tuple(filter(holds, STANDINGS))
+        return _of_caller(name, SITES)
 
-    def cte(self, parameter: Callable[[Any, Callable[[Run], Any]], Any]) -> sa.CTE:
-        """One row about the caller; none when nobody has signed in with this identity."""
-        issuer = parameter(sa.Text, lambda run: run.identity.issuer)
-        subject = parameter(sa.Text, lambda run: run.identity.subject)
-        columns = list(self.tests.values())
-        if self.is_spoken_to:
-            wished = parameter(User.language.type, lambda run: run.wished)
-            columns.append(sa.func.coalesce(wished, User.language).label("language"))
-        statement = (
-            sa.select(User.id, *columns)
-            .outerjoin_from(User, Membership, sa.and_(Membership.user_id == User.id, Membership.active))
-            .where(User.issuer == issuer, User.subject == subject)
-            .group_by(User.id)
-        )
-        return statement.cte(CALLER).prefix_with("MATERIALIZED")
+    def add(self, other: "CallerColumns") -> None:
+        """Know of the caller what another part of the statement asks."""
+        self.tests |= other.tests
+        self.is_spoken_to |= other.is_spoken_to
 
 
-@cache
-def _sites(passing: tuple[Standing, ...]) -> Any:
+def sites_of(passing: tuple[Standing, ...]) -> Any:
+    """The sites of somebody's memberships that make them one of these."""
     found = sa.func.array_agg(Membership.site_id, type_=SITES)
-    standings = [sa.tuple_(*(sa.literal(value.name) for value in vars(one).values())) for one in passing]
-    told = sa.tuple_(*(sa.cast(column, sa.Text) for column in standing()))
-    return compiled_once(
-        sa.func.coalesce(found.filter(told.in_(standings)), sa.cast(sa.literal("{}"), SITES))
-    )
+    told = sa.func.concat_ws(" ", *standing(), type_=sa.Text)
+    names = (" ".join(value.name for value in vars(one).values()) for one in passing)
+    return sa.func.coalesce(found.filter(told.in_(list(names))), sa.cast(sa.literal("{}"), SITES))
 
 
 @cache

@@ -1,7 +1,8 @@
 """What depends on a condition, as SQL: given values, lists of parts, and rows that are looked up."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -11,12 +12,11 @@ from app.db.models import User
 from app.language import spoken
 from app.policy import visible
 from app.query.collect import Selected, Shape
-from app.query.compile_caller import CallerColumns
-from app.query.declare import Chosen, Lookup, Parts
-from app.query.given import Writer
-from app.query.jsontext import Pieces, Text, text_of
+from app.query.declare import Chosen, Lookup, Parts, Some
+from app.query.given import Part, Sifted, Writer
+from app.query.jsontext import Pieces, Sql, literal, merged, text_of
 from app.query.lookup import PLACE, rows, use_of
-from app.query.plan import Run
+from app.query.template import Draft, Template, hole
 from app.rules import Language
 
 
@@ -24,9 +24,8 @@ class Compiler(Protocol):
     """What is needed of the compiler (see `compile`)."""
 
     arguments: Mapping[int, Mapping[str, Any]]
-    caller: CallerColumns
 
-    def parameter(self, kind: Any, value_of: Callable[[Run], Any]) -> Any: ...
+    def fill(self, template: Template, selected: Selected | None = None, **texts: str) -> Sql: ...
     def object(self, shape: Shape, model: Any) -> Pieces: ...
 
 
@@ -37,59 +36,124 @@ class Told:
     language: Language
 
 
-def chosen(compiler: Compiler, selected: Selected, choice: Chosen, model: Any) -> Text:
+def chosen(compiler: Compiler, selected: Selected, choice: Chosen, model: Any) -> Sql:
     """The text of the value whose condition holds."""
     cases = [
-        (condition, _told(compiler, selected, value))
-        for condition, value in choice.cases(compiler.caller, model)
+        (compiler.fill(condition), _told(compiler, selected, value))
+        for condition, value in _cases(choice, model)
     ]
-    otherwise = _told(compiler, selected, choice.otherwise)
-    return sa.case(*cases, else_=otherwise) if cases else otherwise
+    return _case(cases, _told(compiler, selected, choice.otherwise))
 
 
-def _told(compiler: Compiler, selected: Selected, value: Any) -> Text:
+@cache
+def _cases(choice: Chosen, model: Any) -> list[tuple[Template, Any]]:
+    """The cases of a choice, with their conditions over the row of a table."""
+    draft = Draft()
+    return _drafted(draft, choice.cases(draft.caller, model), model)
+
+
+def _drafted(draft: Draft, cases: Iterable[tuple[Any, Any]], model: Any) -> list[tuple[Template, Any]]:
+    return [(draft.expression(condition, model), _ready(draft, value, model)) for condition, value in cases]
+
+
+def _ready(draft: Draft, value: Any, model: Any) -> Any:
+    """A value in which all conditions, on which items of its lists depend, are templates."""
+    match value:
+        case Some(items=items):
+            return Some(_drafted(draft, items, model))
+        case list():
+            return [_ready(draft, item, model) for item in value]
+        case dict():
+            return {name: _ready(draft, item, model) for name, item in value.items()}
+    return value
+
+
+def _case(cases: list[tuple[Sql, Sql]], otherwise: Sql) -> Sql:
+    whens = (f"WHEN {condition} THEN {text} " for condition, text in cases)
+    return Sql(f"CASE {''.join(whens)}ELSE {otherwise} END") if cases else otherwise
+
+
+def _told(compiler: Compiler, selected: Selected, value: Any) -> Sql:
     """The text of a given value, in the language of the caller where that makes a difference."""
-    usual, *others = (_text(compiler, selected, value, language) for language in Language)
+    in_languages = (_parts(compiler, selected, value, language) for language in Language)
+    first, *rest = (_piece(compiler, *told) for told in zip(*in_languages, strict=True))
+    return text_of([first, *rest]) if rest else first
+
+
+def _parts(compiler: Compiler, selected: Selected, value: Any, language: Language) -> list[Part]:
+    """A given value in a language: texts, and between them the lists whose items depend on conditions."""
+    writer = Writer(compiler.arguments, Told(language))
+    writer.write(selected, spoken(value, language))
+    return merged(writer.parts)
+
+
+def _piece(compiler: Compiler, usual: Part, *others: Part) -> Sql:
+    """A part of a value, as it is told in every language."""
+    if isinstance(usual, Sifted):
+        return _sifted(compiler, usual)
     cases = [
-        (compiler.caller.language == sa.literal(language, User.language.type), sa.literal(text, sa.Text))
+        (compiler.fill(_speaks(language)), literal(str(text)))
         for language, text in zip(list(Language)[1:], others, strict=True)
         if text != usual
     ]
-    return sa.case(*cases, else_=sa.literal(usual, sa.Text)) if cases else sa.literal(usual, sa.Text)
+    return _case(cases, literal(str(usual)))
 
 
-def _text(compiler: Compiler, selected: Selected, value: Any, language: Language) -> str:
-    writer = Writer(compiler.arguments, Told(language))
-    writer.write(selected, spoken(value, language))
-    return writer.text({})
+@cache
+def _speaks(language: Language) -> Template:
+    """Whether the caller is told things in a language."""
+    draft = Draft()
+    return draft.expression(draft.caller.language == sa.literal(language, User.language.type))
 
 
-def parts_of(compiler: Compiler, selected: Selected, parts: Parts, model: Any) -> Text:
+def _sifted(compiler: Compiler, sifted: Sifted) -> Sql:
+    """The list of those items whose condition holds."""
+    items = ((compiler.fill(condition), item) for condition, item in sifted.some.items)
+    return text_of(_list_of((so, _told(compiler, sifted.selected, item)) for so, item in items))
+
+
+def _list_of(items: Iterable[tuple[Sql, Sql]]) -> Pieces:
+    """A list of those texts whose condition holds."""
+    texts = (f"CASE WHEN {condition} THEN {text} END" for condition, text in items)
+    return ["[", Sql(f"concat_ws(',', {', '.join(texts)})"), "]"]
+
+
+def parts_of(compiler: Compiler, selected: Selected, parts: Parts, model: Any) -> Pieces:
     """The list of those objects whose condition holds."""
     objects = (
-        sa.case(
-            (
-                sa.and_(visible(compiler.caller, needs, model), condition),
-                text_of(compiler.object(selected.shapes[name], model)),
-            )
-        )
-        for name, (needs, condition) in parts.when.items()
+        (compiler.fill(_is_part(parts, name, model)), compiler.object(selected.shapes[name], model))
+        for name in parts.when
     )
-    return text_of(["[", sa.func.concat_ws(",", *objects), "]"])
+    return _list_of((so, text_of(pieces)) for so, pieces in objects)
 
 
-def looked_up(compiler: Compiler, selected: Selected, lookup: Lookup) -> Any:
+@cache
+def _is_part(parts: Parts, name: str, model: Any) -> Template:
+    """Whether the object of a type is in the list."""
+    draft = Draft()
+    needs, condition = parts.when[name]
+    return draft.expression(sa.and_(visible(draft.caller, needs, model), condition), model)
+
+
+def looked_up(compiler: Compiler, selected: Selected, lookup: Lookup) -> Sql:
     """An array: the text of the objects of all inputs, in their order, then the uses of privileges that asking is."""
-    number = id(selected)
-    source = rows(
-        lookup,
-        lambda kind, value_of: compiler.parameter(kind, lambda run: value_of(run.arguments[number])),
-        visible(compiler.caller, lookup.needs, lookup.found),
-    )
     text = text_of(compiler.object(selected.shape, lookup.found))
-    use = use_of(lookup, compiler.caller)
+    template = _lookup(lookup, selected.is_list)
+    return Sql(f"({compiler.fill(template, selected, text=text)})")
+
+
+@cache
+def _lookup(lookup: Lookup, is_list: bool) -> Template:
+    """The statement of a lookup; what is told of each input, goes into `text`."""
+    draft = Draft()
+    allowed = visible(draft.caller, lookup.needs, lookup.found)
+
+    def parameter(kind: Any, value_of: Any) -> Any:
+        return draft.parameter(kind, lambda run, number: value_of(run.arguments[number]))
+
+    text, use = hole("text"), use_of(lookup, draft.caller)
     told: Any = array([text, use])
-    if selected.is_list:
-        text = text_of(["[", sa.func.string_agg(text, aggregate_order_by(sa.literal(","), PLACE)), "]"])
-        told = sa.func.array_prepend(text, sa.func.array_agg(use))
-    return sa.select(told).select_from(source).scalar_subquery()
+    if is_list:
+        joined = sa.func.string_agg(text, aggregate_order_by(sa.literal(","), PLACE))
+        told = sa.func.array_prepend(sa.func.concat("[", joined, "]"), sa.func.array_agg(use))
+    return draft.statement(sa.select(told).select_from(rows(lookup, parameter, allowed)))

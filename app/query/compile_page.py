@@ -1,16 +1,16 @@
 """A page of a connection as SQL: its rows cut out of the list, its cursors, and whether there are more."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
-import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
-
 from app.query.collect import Selected, Shape
-from app.query.cursor import DIGEST_LENGTH
-from app.query.declare import Arguments, Paged, Relation
-from app.query.jsontext import Pieces, Text, boolean, object_of, quoted, text_of, turned
-from app.query.plan import Run, within
+from app.query.compile_rows import Cut, cut, local_of, rows, size
+from app.query.declare import Paged, Relation
+from app.query.jsontext import Pieces, Sql, boolean, object_of, text_of
+from app.query.structure import Given
+from app.query.template import Template
 
 
 class Compiler(Protocol):
@@ -18,128 +18,120 @@ class Compiler(Protocol):
 
     paged: list[Selected]
 
-    def parameter(self, kind: Any, value_of: Callable[[Run], Any]) -> Any: ...
-    def arguments_of(self, selected: Selected) -> Arguments: ...
+    def fill(self, template: Template, selected: Selected | None = None, **texts: str) -> Sql: ...
+    def given(self, selected: Selected) -> Given: ...
+    def gathered(self, column: str, listed: Sql) -> Sql: ...
     def object(self, shape: Shape, model: Any, source: Relation | None = None) -> Pieces: ...
-    def rows_of(
-        self, relation: Relation, objects: list[Pieces], arguments: Arguments, parent: Any
-    ) -> sa.Select[Any]: ...
-    def restricted(
-        self, statement: sa.Select[Any], relation: Relation, arguments: Arguments, parent: Any
-    ) -> sa.Select[Any]: ...
 
 
-def connection(compiler: Compiler, selected: Selected, paged: Paged, parent: Any) -> Text:
-    """A page of the parent's list: rows cut out in a subquery, gathered into arrays around it."""
+JOINED = "string_agg({row}, ','{order}){kept}"
+GATHERED = "array_agg({row}{order}){kept}"
+
+
+@dataclass
+class _Page:
+    """The rows of a page, read by one subquery, and what is gathered from them.
+
+    The subquery reads one row `beyond` the page where it is asked whether there are more; then, and when the list is
+    read `backwards`, rows have a place.
+    """
+
+    compiler: Compiler
+    selected: Selected
+    paged: Paged
+    cut: Cut
+    backwards: bool
+    beyond: bool
+    columns: list[Sql] = field(default_factory=list)
+
+    @cached_property
+    def size(self) -> Sql:
+        """How many rows it has at most."""
+        return self.compiler.fill(size(), self.selected)
+
+    @cached_property
+    def cursor(self) -> Sql:
+        """The cursor of a row."""
+        return self.compiler.fill(self.cut.cursor, self.selected)
+
+    @cached_property
+    def cursors(self) -> Sql:
+        """The cursors of all rows."""
+        return self._gathered(GATHERED, self.cursor)
+
+    def _gathered(self, aggregate: str, text: Sql) -> Sql:
+        """A text of each row of the page, in the order of the list."""
+        name = f"row{len(self.columns)}"
+        self.columns.append(Sql(f"{text} AS {name}"))
+        order = " ORDER BY place DESC" if self.backwards else ""
+        kept = f" FILTER (WHERE place <= {self.size})" if self.beyond else ""
+        return Sql(aggregate.format(row=name, order=order, kept=kept))
+
+    def listed(self, below: Selected) -> Pieces:
+        """The `nodes` or the `edges`."""
+        return ["[", self._gathered(JOINED, text_of(self._row(below))), "]"]
+
+    def _row(self, below: Selected) -> Pieces:
+        if below.name == "nodes":
+            return self.compiler.object(below.shape, self.paged.model, self.paged)
+        values: dict[str, Callable[[Selected], Pieces]] = {
+            "node": lambda part: self.compiler.object(part.shape, self.paged.model, self.paged),
+            "cursor": lambda _: ['"', self.cursor, '"'],
+            "__typename": lambda _: [f'"{below.shape.type.name}"'],
+        }
+        return object_of((part.key, values[part.name](part)) for part in below.shape.fields)
+
+    def info(self, shape: Shape) -> Pieces:
+        """The `pageInfo`."""
+        given = dict(self.compiler.given(self.selected))
+        values: dict[str, Callable[[], Pieces]] = {
+            "__typename": lambda: [f'"{shape.type.name}"'],
+            "hasNextPage": lambda: [boolean("before" in given) if self.backwards else self._more()],
+            "hasPreviousPage": lambda: [self._more() if self.backwards else boolean("after" in given)],
+            "startCursor": lambda: [self._cursor_at("1")],
+            "endCursor": lambda: [self._cursor_at(f"cardinality({self.cursors})")],
+        }
+        return object_of((part.key, values[part.name]()) for part in shape.fields)
+
+    def _more(self) -> Sql:
+        return Sql(f"to_json(count(*) > {self.size})")
+
+    def _cursor_at(self, place: str) -> Sql:
+        """The cursor at a place, as a string; null where there are no rows."""
+        return Sql(f"""coalesce('"' || ({self.cursors})[{place}] || '"', 'null')""")
+
+    def rows(self) -> Sql:
+        """The statement of the subquery."""
+        if self.backwards or self.beyond:
+            self.columns.append(Sql(f"{self.compiler.fill(self.cut.place)} AS place"))
+        columns, limit = ", ".join(self.columns), f"{self.size} + 1" if self.beyond else self.size
+        return self.compiler.fill(self.cut.rows, self.selected, columns=columns, limit=limit)
+
+
+def connection(compiler: Compiler, selected: Selected, paged: Paged, parent: Any) -> Pieces:
+    """A page of the parent's list: rows in a subquery, gathered around it."""
     compiler.paged.append(selected)
-    arguments, shape = compiler.arguments_of(selected), selected.shape
-    lists = [below for below in shape.fields if below.name in ("nodes", "edges")]
-    cut = _cut(compiler, selected, paged, arguments, parent, lists)
-    members = []
-    for below in shape.fields:
-        if below.name == "totalCount":
-            counted = compiler.restricted(sa.select(sa.func.count()), paged, arguments, parent)
-            value: Pieces = [counted.scalar_subquery()]
-        elif below.name == "pageInfo":
-            value = _page_info(below.shape, arguments, cut)
-        elif below in lists:
-            value = ["[", sa.func.array_to_string(cut.c[f"list{lists.index(below)}"], ","), "]"]
-        else:
-            value = [f'"{shape.type.name}"']
-        members.append((below.key, value))
-    # The count speaks of the parent, the rest of the page: both are within reach of one subquery.
-    whole = sa.select(text_of(object_of(members)))
-    if lists or any(shape.named("pageInfo")):
-        whole = whole.select_from(cut)
-    return within(whole, parent).scalar_subquery()
-
-
-def _cut(
-    compiler: Compiler,
-    selected: Selected,
-    paged: Paged,
-    arguments: Arguments,
-    parent: Any,
-    lists: list[Selected],
-) -> Any:
-    """One row: the kept rows of each list, their cursors, and how many there were with one beyond the page."""
-    number = id(selected)
-    backwards = arguments.has("last")
-    columns, descending = paged.order_by(arguments)
-    cursor = _cursor(compiler, number, columns)
-    objects = [_row_of(compiler, below, paged, cursor) for below in lists]
-    rows = compiler.rows_of(paged, [*objects, [cursor]], arguments, parent)
-    rows = rows.where(*_beyond_cursors(compiler, number, arguments, columns, descending))
-    reverse = descending != backwards
-    ordered = rows.order_by(*(column.desc() if reverse else column.asc() for column in columns))
-    size = compiler.parameter(sa.Integer, lambda run: run.pages[number].size)
-    page = ordered.limit(size + 1).subquery()
-    gathered = sa.select(
-        *(
-            sa.func.array_agg(column, type_=ARRAY(sa.Text)).label(f"all{index}")
-            for index, column in enumerate(page.c)
-        ),
-        sa.func.count().label("found"),
-    ).subquery()
-    kept = [turned(column[1:size], backwards) for column in list(gathered.c)[:-1]]
-    return sa.select(
-        *(column.label(f"list{index}") for index, column in enumerate(kept[:-1])),
-        kept[-1].label("cursors"),
-        (gathered.c.found > size).label("more"),
-    ).subquery()
-
-
-def _row_of(compiler: Compiler, below: Selected, paged: Paged, cursor: Text) -> Pieces:
-    """The text of a row as `nodes` or as `edges` shows it."""
-    if below.name == "nodes":
-        return compiler.object(below.shape, paged.model, paged)
+    shape, given, local = selected.shape, compiler.given(selected), local_of(paged, parent)
+    page = _Page(
+        compiler,
+        selected,
+        paged,
+        cut(paged, local, given),
+        backwards="last" in dict(given),
+        beyond=any(shape.named("pageInfo")),
+    )
     values: dict[str, Callable[[Selected], Pieces]] = {
-        "node": lambda part: compiler.object(part.shape, paged.model, paged),
-        "cursor": lambda _: ['"', cursor, '"'],
-        "__typename": lambda _: [f'"{below.shape.type.name}"'],
+        "nodes": page.listed,
+        "edges": page.listed,
+        "pageInfo": lambda below: page.info(below.shape),
+        "totalCount": lambda _: [_count(compiler, selected, rows(paged, local, given))],
+        "__typename": lambda _: [f'"{shape.type.name}"'],
     }
-    return object_of((part.key, values[part.name](part)) for part in below.shape.fields)
+    whole = object_of((below.key, values[below.name](below)) for below in shape.fields)
+    if not page.columns and not page.beyond:
+        return whole
+    return [compiler.gathered(text_of(whole), page.rows())]
 
 
-def _cursor(compiler: Compiler, number: int, columns: list[Any]) -> Text:
-    """What `write_cursor` writes, in SQL: a digest of list and values, and the values, in URL-safe base64."""
-    of = compiler.parameter(sa.Text, lambda run: run.pages[number].of)
-    payload = sa.cast(sa.func.json_build_array(*(sa.cast(column, sa.Text) for column in columns)), sa.Text)
-    digest = sa.func.left(sa.func.md5(sa.func.concat(of, payload)), DIGEST_LENGTH)
-    encoded = sa.func.encode(sa.func.convert_to(sa.func.concat(digest, payload), "UTF8"), "base64")
-    cursor: Text = sa.func.translate(encoded, "+/\n=", "-_")
-    return cursor
-
-
-def _beyond_cursors(
-    compiler: Compiler, number: int, arguments: Arguments, columns: list[Any], descending: bool
-) -> list[sa.ColumnElement[bool]]:
-    conditions = []
-    for end in ("after", "before"):
-        if arguments.has(end):
-            bounds = sa.tuple_(
-                *(_bound(compiler, number, end, place, columns) for place in range(len(columns)))
-            )
-            row = sa.tuple_(*columns)
-            conditions.append(row > bounds if (end == "after") != descending else row < bounds)
-    return conditions
-
-
-def _bound(compiler: Compiler, number: int, end: str, place: int, columns: list[Any]) -> Any:
-    count = len(columns)
-    value = compiler.parameter(sa.Text, lambda run: run.pages[number].bounds(end, count)[place])
-    return sa.cast(value, columns[place].type)
-
-
-def _page_info(shape: Shape, arguments: Arguments, cut: Any) -> Pieces:
-    backwards = arguments.has("last")
-    more = sa.func.to_json(cut.c.more)
-    cursors = cut.c.cursors
-    values: dict[str, Pieces] = {
-        "__typename": [f'"{shape.type.name}"'],
-        "hasNextPage": [boolean(arguments.has("before")) if backwards else more],
-        "hasPreviousPage": [more if backwards else boolean(arguments.has("after"))],
-        "startCursor": [quoted(cursors[1])],
-        "endCursor": [quoted(cursors[sa.func.cardinality(cursors)])],
-    }
-    return object_of((part.key, values[part.name]) for part in shape.fields)
+def _count(compiler: Compiler, selected: Selected, template: Template) -> Sql:
+    return Sql(f"({compiler.fill(template, selected, columns='count(*)')})")

@@ -4,7 +4,7 @@ The declaration rides on the Strawberry field as metadata; `collect` finds it th
 A relation needs no rule of its own: the rows of a table are always those that `policy.seen` leaves.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -38,7 +38,7 @@ class Arguments:
     def name(self, *path: str) -> str | None:
         """The name of an enum's value that decides the shape, such as an order."""
         value = dig(self.values, path)
-        return None if value is None else str(value.name)
+        return None if value is None else str(getattr(value, "name", value))
 
     def value(self, kind: Any, *path: str, convert: Callable[[Any], Any] = lambda value: value) -> Any:
         """The value at a path as an SQL expression, converted by `convert`, which may refuse it."""
@@ -130,7 +130,7 @@ class Value:
     most: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Relation:
     """Rows of `model` whose `on` equals the parent's `local`; both are attribute names.
 
@@ -153,7 +153,7 @@ class Relation:
     most: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Paged(Relation):
     """A relation read in pages. `orders` gives the column to sort by for each field of its order, the default first.
 
@@ -184,12 +184,19 @@ class Chosen:
 
     `cases` makes conditions and values for a caller and a table; where none holds, it is `otherwise`. A value is a
     leaf, an object whose fields are `Value`s, or a list of such, of at most `most`; `Words` are told in the reader's
-    language.
+    language. Where a case has a list, also within an object, it can have `Some` of a list.
     """
 
     cases: Callable[[Any, Any], list[tuple[sa.ColumnElement[bool], Any]]] = lambda caller, table: []
     otherwise: Any = None
     most: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Some:
+    """Those of a few given values whose condition holds for the caller and the row, in their order."""
+
+    items: Sequence[tuple[Any, Any]]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from uuid import UUID
 from graphql import GraphQLEnumType, GraphQLScalarType, get_named_type
 
 from app.query.collect import Selected, Shape
-from app.query.declare import Relation, Value
+from app.query.declare import Relation, Some, Value
 from app.query.rows import TYPE
 from app.rules import Language
 
@@ -22,6 +22,16 @@ class Gap(NamedTuple):
     relation: int
     first: int
     several: int | None = None
+
+
+class Sifted(NamedTuple):
+    """Where a list belongs whose items depend on conditions: of which field, and of which items."""
+
+    selected: Selected
+    some: Some
+
+
+Part = str | Gap | Sifted
 
 
 class Reader(Protocol):
@@ -37,12 +47,14 @@ class Writer:
 
     arguments: Mapping[int, Mapping[str, Any]]
     caller: Reader
-    parts: list[str | Gap] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
     keys: dict[int, list[UUID | None]] = field(default_factory=dict)
 
     def write(self, selected: Selected, value: Any) -> None:
         """Write the value of a field: a leaf, an object, or a list of either."""
-        if value is None or not selected.shapes:
+        if isinstance(value, Some):
+            self.parts.append(Sifted(selected, value))
+        elif value is None or not selected.shapes:
             self.parts.append(leaf(selected, value))
         elif isinstance(value, list):
             self._list(selected, value)
@@ -83,8 +95,9 @@ class Writer:
         return "".join(part if isinstance(part, str) else _filled(part, found) for part in self.parts)
 
 
-def _filled(gap: Gap, found: Mapping[int, Sequence[str]]) -> str:
+def _filled(gap: Gap | Sifted, found: Mapping[int, Sequence[str]]) -> str:
     """What belongs into a gap; a list leaves out what the caller may not see."""
+    assert isinstance(gap, Gap), "conditions hold for rows, and what is given has none"
     texts = found.get(gap.relation)
     if gap.several is None:
         return texts[gap.first] if texts else "null"

@@ -1,16 +1,27 @@
-"""JSON text as SQL expressions: objects out of pieces, which are constants or expressions."""
+"""JSON text in the making: pieces, which are constants or expressions of SQL, and one expression out of them."""
 
 from collections.abc import Iterable
 from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
+LONGEST_CALL = 99
+"""Values in one format; PostgreSQL takes a hundred arguments."""
 
-LONGEST_CALL = 90
-"""Arguments of one function call; PostgreSQL takes a hundred."""
 
-Text = sa.ColumnElement[Any]
-Pieces = list[str | Text]
+class Sql(str):
+    """SQL as text. Any other text is a constant: it comes into a statement by `literal` only."""
+
+    __slots__ = ()
+
+
+Pieces = list[str]
+"""Constant parts of a text, and SQL for those that differ from row to row."""
+
+
+def literal(text: str) -> Sql:
+    """A text as a constant of SQL."""
+    assert "\0" not in text, "PostgreSQL has no such texts"
+    # Backslashes mean themselves: the connections that read have standard_conforming_strings.
+    return Sql("'" + text.replace("'", "''") + "'")
 
 
 def object_of(members: Iterable[tuple[str, Pieces]]) -> Pieces:
@@ -21,39 +32,44 @@ def object_of(members: Iterable[tuple[str, Pieces]]) -> Pieces:
     return [*pieces, "}"]
 
 
-def text_of(pieces: Pieces) -> Text:
-    """One expression out of pieces: neighbouring constants become one, long calls are cut."""
-    merged: Pieces = []
+def text_of(pieces: Pieces) -> Sql:
+    """One expression out of pieces: a format of the constants, in which the others are filled in; null is nothing."""
+    values = [piece for piece in pieces if isinstance(piece, Sql)]
+    if not values:
+        return literal("".join(pieces))
+    if len(pieces) == 1:
+        return values[0]
+    if len(values) > LONGEST_CALL:
+        parts = (pieces[start : start + LONGEST_CALL] for start in range(0, len(pieces), LONGEST_CALL))
+        return text_of([text_of(part) for part in parts])
+    form = "".join("%s" if isinstance(piece, Sql) else piece.replace("%", "%%") for piece in pieces)
+    return Sql(f"format({literal(form)}, {', '.join(values)})")
+
+
+def merged(pieces: Iterable[Any]) -> list[Any]:
+    """The pieces, of which neighbouring constants have become one."""
+    found: list[Any] = []
     for piece in pieces:
-        if isinstance(piece, str) and merged and isinstance(merged[-1], str):
-            merged[-1] += piece
+        if isinstance(piece, str) and found and isinstance(found[-1], str):
+            found[-1] += piece
         else:
-            merged.append(piece)
-    parts = [sa.literal(part, sa.Text) if isinstance(part, str) else part for part in merged]
-    while len(parts) > LONGEST_CALL:
-        parts = [sa.func.concat(*parts[i : i + LONGEST_CALL]) for i in range(0, len(parts), LONGEST_CALL)]
-    return sa.func.concat(*parts)
+            found.append(piece)
+    return found
 
 
-def if_allowed(condition: sa.ColumnElement[bool], text: Text) -> Text:
+def joined(text: str) -> Sql:
+    """The list of the texts of all rows."""
+    return text_of(["[", Sql(f"string_agg({text}, ',')"), "]"])
+
+
+def first_of(rows: Sql) -> Sql:
+    """The text in the first of some rows; null where there is none."""
+    return Sql(f"coalesce(({rows} LIMIT 1), 'null')")
+
+
+def if_allowed(condition: Sql, text: Sql) -> Sql:
     """The text where a condition holds, and null elsewhere."""
-    return sa.case((condition, text), else_="null")
-
-
-def quoted(text: Text) -> Text:
-    """A text without anything to escape, as a string; null stays null."""
-    return sa.func.coalesce(sa.literal('"') + text + sa.literal('"'), "null")
-
-
-def turned(array: Any, backwards: bool) -> Any:
-    """The array, from its end if it was read backwards."""
-    if not backwards:
-        return array
-    item = sa.func.unnest(array).table_valued("item", with_ordinality="place").render_derived()
-    reversed_items = sa.select(
-        sa.func.array_agg(aggregate_order_by(item.c.item, item.c.place.desc()), type_=ARRAY(sa.Text))
-    )
-    return reversed_items.select_from(item).scalar_subquery()
+    return Sql(f"CASE WHEN {condition} THEN {text} ELSE 'null' END")
 
 
 def boolean(value: bool) -> str:

@@ -7,13 +7,14 @@ it finds each under its key in the response.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.models import Base
+from app.db.session import Session
 from app.language import spoken
 from app.query.collect import Selected, Shape
 from app.query.declare import (
@@ -49,13 +50,14 @@ from app.query.rows import (
     label_of,
     node_shapes,
 )
+from app.query.sift import sifted
 
 
 @dataclass
 class Reader:
     """Reads for one caller over one connection."""
 
-    connection: AsyncConnection
+    connection: Session
     caller: Caller
 
     async def root(self, selected: Selected) -> Any:
@@ -105,8 +107,9 @@ class Reader:
                 values = [declared.compute(row, selected.arguments, self.caller) for row in rows]
                 return await self._given(selected, values)
             case Chosen() as choice:
-                chosen = self._choices(choice, model)
-                return await self._given(selected, [chosen[row[label_of(owner, selected)]] for row in rows])
+                values = self._choices(choice, model)
+                chosen = (_chosen(values, label_of(owner, selected), row) for row in rows)
+                return await self._given(selected, list(chosen))
             case Parts() as parts:
                 return await self._parts(owner, selected, parts, rows, model)
             case Lookup() as lookup:
@@ -284,6 +287,12 @@ class Reader:
         found = (await self.connection.execute(statement)).mappings()
         rows: list[Row] = [dict(row) for row in found]
         return rows
+
+
+def _chosen(values: list[Any], label: str, row: Row) -> Any:
+    """The value that a row chooses, with those of its items whose condition holds."""
+    place = row[label]
+    return sifted(values[place], (row[f"{label}.{place}.{number}"] for number in count()))
 
 
 def _flat(keys: list[Any]) -> list[Any]:

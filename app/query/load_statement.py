@@ -28,6 +28,7 @@ from app.query.declare import (
 from app.query.lookup import PLACE, USE, rows, use_of
 from app.query.page import SORT, Page
 from app.query.rows import PARENT, array_of, label_of, labelled
+from app.query.sift import conditions_in
 
 
 def select_of(actor: Actor, relation: Relation, shapes: Iterable[Shape]) -> sa.Select[Any]:
@@ -110,7 +111,7 @@ def _columns(actor: Actor, shape: Shape, model: Any) -> dict[str, Any]:
             case Records(rows=made):
                 columns[label] = _gathered(actor, made, model)
             case Chosen() as choice:
-                columns[label] = _first_of([so for so, _ in choice.cases(actor, model)])
+                columns.update(_chosen(label, choice.cases(actor, model)))
             case Parts(when=when):
                 for name, (needs, condition) in when.items():
                     columns[f"{label}.{name}"] = sa.and_(visible(actor, needs, model), condition)
@@ -128,12 +129,13 @@ def _columns(actor: Actor, shape: Shape, model: Any) -> dict[str, Any]:
 
 def _varied(actor: Actor, selected: Selected, variant: Variant, model: Any) -> dict[str, Any]:
     """The columns of all that the object in a JSON column can be, each null in rows that say it is something else."""
-    row, columns = KeptRow(variant.column, model.site_id), {}
+    row, columns = KeptRow(variant.column, model.site_id), dict[str, Any]()
     for name, shape in selected.shapes.items():
         is_that = variant.by.in_([value for value, one in variant.types.items() if one == name])
         for label, column in labelled(selected.name, _columns(actor, shape, row)).items():
-            # Of something else, a value of the same name may be none that this type can have.
-            columns[label] = sa.case((is_that, column))
+            # Of something else, a value of the same name may be none that this type can have; and several types have
+            # objects of one type, under whatever names.
+            columns[label] = sa.case((is_that, column), else_=columns.get(label))
     return columns
 
 
@@ -141,6 +143,15 @@ def _gathered(actor: Actor, made: Callable[[Any], sa.Select[Any]], model: Any) -
     """The objects of a subquery, in one array."""
     found = made(lambda action: visible(actor, action, model)).subquery()
     return sa.select(sa.func.jsonb_agg(sa.func.to_jsonb(found.table_valued()))).scalar_subquery()
+
+
+def _chosen(label: str, cases: Sequence[tuple[sa.ColumnElement[bool], Any]]) -> dict[str, Any]:
+    """Which case it is, and all conditions in the value of each case."""
+    columns = {label: _first_of([condition for condition, _ in cases])}
+    for place, (_, value) in enumerate(cases):
+        for number, condition in enumerate(conditions_in(value)):
+            columns[f"{label}.{place}.{number}"] = condition
+    return columns
 
 
 def _first_of(conditions: Sequence[sa.ColumnElement[bool]]) -> Any:

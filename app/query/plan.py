@@ -5,10 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
-import sqlalchemy as sa
-
 from app.actor import Actor, Identity
-from app.db.models import Base
 from app.db.pool import plain
 from app.privilege_uses import Use
 from app.query.collect import Selected
@@ -63,9 +60,3 @@ class Plan:
     def values(self, run: Run) -> list[Any]:
         """The parameters of a request, in their order."""
         return [plain(value_of(run)) for value_of in self.parameters]
-
-
-def within(statement: sa.Select[Any], parent: Any) -> sa.Select[Any]:
-    """The statement as a subquery that speaks of the row of its parent, if the parent is a table, and of no other."""
-    is_table = isinstance(parent, sa.FromClause) or (isinstance(parent, type) and issubclass(parent, Base))
-    return statement.correlate(parent if is_table else None)

@@ -4,7 +4,6 @@ import weakref
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 import asyncpg
@@ -26,14 +25,12 @@ from app.query.forest import Forest, plant
 from app.query.page import Page
 from app.query.plan import Plan, Unplannable
 from app.query.prepared import Answered, ById, Caller, Prepared
+from app.query.structure import structure_of
 from app.query.variables import Variables
 
 log = structlog.get_logger()
-DECISIVE = ("orderBy", "language")
-"""Arguments whose values stand in the text of a statement."""
 MOST_SHAPES = 20
 """Of one document: by its operations, by the values of @skip and @include, and by which arguments are given."""
-Structure = tuple[Any, ...] | str | bool
 
 
 @dataclass(frozen=True)
@@ -123,17 +120,6 @@ class Engine:
     def _note(self, reason: str) -> None:
         self.unplanned[reason] += 1
         log.info("answered without a plan", reason=reason)
-
-
-def structure_of(values: Any, by_value: bool = False) -> Structure:
-    """What decides the shape of a statement: what is given, and the values of orders and of languages."""
-    if isinstance(values, dict):
-        return tuple(
-            (name, structure_of(value, by_value or name in DECISIVE))
-            for name, value in values.items()
-            if value is not None
-        )
-    return values.name if by_value and isinstance(values, Enum) else True
 
 
 def _cost(forest: Forest, arguments: ById) -> int:

@@ -59,7 +59,7 @@ async def unblock(tx: Transaction, input: UnblockRequesterInput) -> dict[str, An
     )
     site = await tx.session.get_one(Site, blocked.site_id)
     tx.record(Event.REQUESTER_UNBLOCKED, blocked, name=blocked.ibm_id, before=values_of(blocked))
-    await tx.session.delete(blocked)
+    tx.session.delete(blocked)
     request = await _pending(tx, blocked.ibm_id, site, AccessRequest.site_id.is_(None))
     if request is not None:
         before = values_of(request)

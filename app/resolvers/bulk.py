@@ -7,7 +7,7 @@ that cannot be done leaves nothing behind and the next one is judged as if it ha
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError
+import asyncpg
 
 from app.context import Transaction
 from app.db.locks import adding_people
@@ -107,7 +107,7 @@ async def _one(tx: Transaction, item: Any, act: Act) -> tuple[Values, Sequence[F
             return await act(tx, item), ()
     except UserError as error:
         return {}, error.faults
-    except DBAPIError as error:
+    except asyncpg.PostgresError as error:
         understood = meaning(error)
         if not isinstance(understood, UserError):
             raise

@@ -98,7 +98,7 @@ async def delete(tx: Transaction, input: DeleteContactInput) -> dict[str, Any]:
     if PRIMARY in contact.types:
         raise refuse(Code.PRIMARY_CONTACT_TYPE_REQUIRED, "contactId")
     tx.record(Event.CONTACT_DELETED, contact, name=contact.name, before=values_of(contact))
-    await tx.session.delete(contact)
+    tx.session.delete(contact)
     return {"removed": contact.id, "site_id": contact.site_id}
 
 

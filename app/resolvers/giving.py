@@ -120,7 +120,7 @@ async def assign(
 
 async def free_seats(tx: Transaction, site_id: UUID) -> list[int]:
     """The seats of secondary contacts that nobody has; the site is locked, so they stay free."""
-    with tx.session.no_autoflush:
+    with tx.session.no_autoflush():
         taken = await tx.session.scalars(
             sa.select(Membership.seat).where(Membership.site_id == site_id, Membership.seat.is_not(None))
         )

@@ -10,7 +10,9 @@ from app.rules import Levels, Role, no_levels
 
 async def site_now(tx: Transaction, site_id: UUID) -> Site:
     """The locked site as earlier writers left it."""
-    return await tx.session.get_one(Site, site_id, populate_existing=True)
+    site = await tx.session.newest(Site, site_id)
+    assert site is not None
+    return site
 
 
 async def most_to_give(tx: Transaction, site_id: UUID, giver_id: UUID | None) -> Levels | None:

@@ -195,4 +195,4 @@ async def _delete(tx: Transaction, membership: Membership, event: Event, reason:
         before=values_of(membership),
         reason=reason,
     )
-    await tx.session.delete(membership)
+    tx.session.delete(membership)

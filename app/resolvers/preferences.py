@@ -70,7 +70,7 @@ async def revoke_calendar(tx: Transaction, input: RevokeCalendarSubscriptionInpu
     )
     name = (await tx.session.get_one(User, subscription.user_id)).name
     tx.record(Event.CALENDAR_REVOKED, subscription, name=name, before=_values(subscription))
-    await tx.session.delete(subscription)
+    tx.session.delete(subscription)
     return {"removed": subscription.id}
 
 

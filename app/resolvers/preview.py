@@ -22,10 +22,10 @@ async def preview(context: Context, input: AddUserPreviewInput) -> dict[str, Any
     subject = SimpleNamespace(site_id=key)
     if kind != "site" or key is None or not allows(context.actor, Action.ADD_USER, subject):
         return None
-    if not all(map(is_readable, input.ibm_id)):
+    if not is_readable(input.ibm_id):
         return {"known": False, "name": None, "membership_id": None, "access_request_id": None}
-    async with context.connection() as connection:
-        found = (await connection.execute(_person_at(key, input.ibm_id.strip()))).one_or_none()
+    async with context.snapshot() as session:
+        found = (await session.execute(_person_at(key, input.ibm_id.strip()))).one_or_none()
     return {
         "known": found is not None,
         "name": found and found.name,

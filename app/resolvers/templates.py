@@ -67,7 +67,7 @@ async def delete(tx: Transaction, input: DeletePrivilegeTemplateInput) -> dict[s
     """Delete a template; what was given by it stays."""
     template = await tx.fetch(PrivilegeTemplate, input.privilege_template_id, MANAGE, "privilegeTemplateId")
     tx.record(Event.PRIVILEGE_TEMPLATE_DELETED, template, name=template.name, before=values_of(template))
-    await tx.session.delete(template)
+    tx.session.delete(template)
     return {"removed": template.id, "site_id": template.site_id}
 
 
@@ -93,7 +93,7 @@ async def _check_name(tx: Transaction, template: PrivilegeTemplate) -> None:
     others = sa.select(PrivilegeTemplate.id).where(
         PrivilegeTemplate.site_id == template.site_id, PrivilegeTemplate.id != template.id, same
     )
-    with tx.session.no_autoflush:
+    with tx.session.no_autoflush():
         taken = await tx.session.scalar(others)
     if taken is not None:
         raise refuse(Code.TEMPLATE_NAME_TAKEN, "name")

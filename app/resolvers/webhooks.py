@@ -80,7 +80,7 @@ async def delete(tx: Transaction, input: DeleteWebhookInput) -> dict[str, Any]:
     """Delete a webhook; its secrets and deliveries go with it."""
     webhook = await tx.fetch(Webhook, input.webhook_id, MANAGE, "webhookId")
     tx.record(Event.WEBHOOK_DELETED, webhook, name=webhook.name, before=values_of(webhook))
-    await tx.session.delete(webhook)
+    tx.session.delete(webhook)
     return {"removed": webhook.id, "site_id": webhook.site_id}
 
 

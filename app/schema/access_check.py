@@ -34,7 +34,7 @@ def _site_number(item: Input) -> str | None:
 def _ibm_id(item: Input) -> str | None:
     """The IBMid; nothing where it could be nobody's."""
     ibm_id: str = item["ibmId"]
-    return ibm_id.strip() if all(map(is_readable, ibm_id)) else None
+    return ibm_id.strip() if is_readable(ibm_id) else None
 
 
 def _level(item: Input) -> str:

@@ -6,7 +6,7 @@ import strawberry
 
 from app.language import translate
 from app.query.declare import Value, reads
-from app.rules import CATALOG, LEVEL_LABELS, Privilege
+from app.rules import CATALOG, LEVEL_LABELS, Level, Privilege
 from app.schema.enums import Language, Role
 
 Labelled = Annotated[
@@ -16,10 +16,6 @@ Labelled = Annotated[
 
 def _label(row: dict[str, Any], arguments: dict[str, Any], caller: Any) -> str:
     return translate(row["label"], arguments.get("language") or caller.language)
-
-
-def _levels(row: dict[str, Any], *_: Any) -> list[dict[str, str]]:
-    return [{"level": level.name, "label": LEVEL_LABELS[level]} for level in row["levels"]]
 
 
 def _given(name: str, description: str) -> Any:
@@ -43,7 +39,7 @@ class Application:
     field: str = _given("field", "Where PrivilegeSet has it, such as accountManagement.manageAccess.")
     held_by: list[Role] = _given("held_by", "Roles that may hold more than NONE.")
     editable: bool = _given("editable", "Whether its level can be set; otherwise every member holds it.")
-    levels: list[LevelDescription] = reads(Value(_levels), "Its levels, the lowest first.")
+    levels: list[LevelDescription] = _given("levels", "Its levels, the lowest first.")
 
     @reads(Value(_label), "What people read.")
     def label(self, language: Labelled = None) -> str: ...
@@ -64,7 +60,12 @@ def application(privilege: Privilege) -> dict[str, Any]:
     return {
         "field": ".".join(privilege.path),
         "label": privilege.label,
-        "levels": list(privilege.levels),
+        "levels": [level_values(level) for level in privilege.levels],
         "held_by": list(holders),
         "editable": privilege.editable,
     }
+
+
+def level_values(level: Level) -> dict[str, str]:
+    """The values of a level."""
+    return {"level": level.name, "label": LEVEL_LABELS[level]}

@@ -72,7 +72,7 @@ def one_site(arguments: Arguments, actor: Any) -> Conditions:
 
 def searched_number(number: str) -> str:
     """A site number to look for, as it is kept, or one that no site has."""
-    return site_number(number) if all(map(is_readable, number)) else NO_NUMBER
+    return site_number(number) if is_readable(number) else NO_NUMBER
 
 
 def memberships(arguments: Arguments, actor: Any) -> Conditions:
@@ -106,7 +106,7 @@ def pattern(word: str) -> str:
 
 def searched_words(folded: Callable[[str], str], text: str) -> list[str]:
     """The words of a text to search for, folded. Raises BAD_USER_INPUT when it is too long or cannot be read."""
-    if len(text) > SEARCH_LENGTH or not all(map(is_readable, text)):
+    if len(text) > SEARCH_LENGTH or not is_readable(text):
         raise bad_input(f"A text to search for has at most {SEARCH_LENGTH} readable characters.")
     return folded(text).split()
 

@@ -1,6 +1,7 @@
 """The schema, put together: Strawberry's definition, with the declared fields read by the read engine."""
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import strawberry
@@ -56,6 +57,12 @@ DATE_TIME = strawberry.scalar(
     parse_value=_moment,
     specified_by_url="https://scalars.graphql.org/andimarek/date-time",
 )
+
+
+@cache
+def executable_schema() -> GraphQLSchema:
+    """The schema of this process, built once: it holds nothing of an application."""
+    return build_schema()
 
 
 def build_schema() -> GraphQLSchema:

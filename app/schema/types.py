@@ -30,7 +30,13 @@ from app.schema.arguments import (
     WhichMessages,
     WithType,
 )
-from app.schema.assignable import HAS_SEAT, SEATS_LEFT, AssignableLevels, assignable_levels, assignable_roles
+from app.schema.assignable import (
+    AssignableLevels,
+    assignable_levels,
+    assignable_roles,
+    member_can_be_named,
+    newcomer_can_be_named,
+)
 from app.schema.contacts import Contact, ContactReview
 from app.schema.enums import AccessRequestKind, AccessRequestState, DenialReason, PrivilegeName, Role
 from app.schema.history import ANYWHERE, IN_A_SITE, HistoryEvent, history_of
@@ -118,9 +124,10 @@ class Membership(Node):
     viewer_can: MembershipPermissions = reads(Group(), "What the caller may do with it, and if not, why.")
     assignable_roles: list[Role] = assignable_roles(
         Action.UPDATE_MEMBERSHIP,
-        HAS_SEAT,
-        "The roles that the caller may give this member now: SECONDARY_CONTACT only while there is a seat for them. "
-        "Empty for others.",
+        member_can_be_named,
+        "The roles that the caller may give this member now: SECONDARY_CONTACT only while there is a seat for them "
+        "and, where a second person has to confirm it, somebody else who can, and no naming that waits. Empty "
+        "for others.",
     )
 
     @reads(
@@ -255,13 +262,14 @@ class Site(Node):
     viewer_can: SitePermissions = reads(Group(), "What the caller may do at the site, and if not, why.")
     assignable_roles: list[Role] = assignable_roles(
         Action.ADD_USER,
-        SEATS_LEFT,
-        "The roles that the caller may give a new member now: SECONDARY_CONTACT only while there is a free seat. "
-        "Empty for others.",
+        newcomer_can_be_named,
+        "The roles that the caller may give a new member now: SECONDARY_CONTACT only while there is a free seat and, "
+        "where a second person has to confirm it, somebody else who can. Empty for others.",
     )
     assignable_levels: list[AssignableLevels] = assignable_levels(
-        "The levels that the caller may give with each of these roles. Where the rules of the site let nobody give a "
-        "level above their own, those above the caller's are listed all the same, and refused. Empty for others."
+        "The levels that the caller may give now, with each of these roles, to somebody who holds nothing yet: where "
+        "the rules of the site let nobody give a level above their own, none above the caller's. A member may keep "
+        "what they hold already, or be set to less of it, also where that is not listed. Empty for others."
     )
     deciders: list[Decider] = reads(
         Relation(

@@ -9,11 +9,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import aggregate_order_by
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app import history
 from app.actor import Actor
 from app.db.models import Site
+from app.db.session import Session
+from app.db.transaction import begin
 from app.db.webhooks import Webhook, WebhookDelivery, WebhookSecret
 from app.rules import Event
 from app.webhook_rules import (
@@ -91,14 +93,13 @@ async def lease(connection: AsyncConnection, taken: Sequence[Claimed]) -> None:
 
 async def finish(database: AsyncEngine, claimed: Claimed, outcome: Outcome) -> None:
     """Write down what came of an attempt, unless the lease was lost meanwhile: then another attempt counts."""
-    async with AsyncSession(database) as session, session.begin():
+    async with begin(database) as session:
         if not outcome.delivered:
             # It may come to disabling, which is a change of the site: these take turns.
             locked = sa.select(Site.id).where(Site.id == claimed.site_id)
             await session.execute(locked.with_for_update(key_share=True))
-        for_us = {"key_share": True}
-        webhook = await session.get(Webhook, (claimed.site_id, claimed.webhook_id), with_for_update=for_us)
-        delivery = await session.get(WebhookDelivery, claimed.key, with_for_update=for_us)
+        webhook = await _for_us(session, Webhook, claimed.site_id, claimed.webhook_id)
+        delivery = await _for_us(session, WebhookDelivery, *claimed.key)
         if webhook is None or delivery is None or not _is_ours(delivery, claimed):
             return
         delivery.last_status, delivery.last_error = outcome.status, outcome.error
@@ -109,11 +110,17 @@ async def finish(database: AsyncEngine, claimed: Claimed, outcome: Outcome) -> N
             _fail(session, webhook, delivery, outcome)
 
 
+async def _for_us(session: Session, model: Any, site_id: UUID, key: UUID) -> Any:
+    """A row that nobody else writes until the transaction has ended; nothing when it is gone."""
+    found = sa.select(model).where(model.site_id == site_id, model.id == key)
+    return await session.scalar(found.with_for_update(key_share=True))
+
+
 def _is_ours(delivery: WebhookDelivery, claimed: Claimed) -> bool:
     return delivery.state is WebhookDeliveryState.QUEUED and delivery.attempts == claimed.attempts
 
 
-def _fail(session: AsyncSession, webhook: Webhook, delivery: WebhookDelivery, outcome: Outcome) -> None:
+def _fail(session: Session, webhook: Webhook, delivery: WebhookDelivery, outcome: Outcome) -> None:
     now = datetime.now(UTC)
     webhook.failing_since = webhook.failing_since or now
     failing = now - webhook.failing_since >= timedelta(days=FAILING_DAYS)
@@ -129,7 +136,7 @@ def _fail(session: AsyncSession, webhook: Webhook, delivery: WebhookDelivery, ou
         delivery.next_attempt_at = now + timedelta(seconds=seconds) if webhook.active else None
 
 
-def _disable(session: AsyncSession, webhook: Webhook, reason: WebhookDisabledReason) -> None:
+def _disable(session: Session, webhook: Webhook, reason: WebhookDisabledReason) -> None:
     before = history.values_of(webhook)
     webhook.active, webhook.disabled_reason = False, reason
     history.record(

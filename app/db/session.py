@@ -1,0 +1,232 @@
+"""The unit of work: rows of tables as objects, and what is to be written of them, straight on the driver.
+
+Tables, types and statements are SQLAlchemy's. What its session does beyond this costs several times what the statements
+themselves do (see `benchmarks/`), so the part of it that writing needs stands here, under the same names.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, TypeVar, cast
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Result, ScalarResult
+from sqlalchemy.engine.result import IteratorResult
+
+from app.db.models import Base
+from app.db.statements import (
+    Mapped,
+    Prepared,
+    Values,
+    by_key,
+    deleting,
+    inserting,
+    mapped,
+    prepared_for,
+    updating,
+)
+
+Row = TypeVar("Row", bound=Base)
+Key = tuple[Any, ...]
+"""A class, and the values of its table's key."""
+
+
+@dataclass
+class Kept:
+    """A row, and its values as the database has them."""
+
+    row: Base
+    values: Values
+
+
+@dataclass
+class Session:
+    """The rows of one transaction. What is changed in them, added or deleted is written before the next statement.
+
+    A row is one object, however often it is read, and shows what the database said of it last.
+    """
+
+    connection: Any
+    keeps: bool = True
+    """Whether the transaction is kept in the end, or taken back."""
+    _kept: dict[Key, Kept] = field(default_factory=dict)
+    _new: list[Base] = field(default_factory=list)
+    _deleted: list[Base] = field(default_factory=list)
+    _flushes: bool = True
+
+    async def execute(
+        self, statement: sa.Executable | Prepared, values: Mapping[str, Any] | None = None
+    ) -> Result[*tuple[Any, ...]]:
+        """The rows of a statement, whose named parameters have these values."""
+        if self._flushes:
+            await self.flush()
+        prepared, given = prepared_for(statement, values)
+        sql, arguments = prepared.call(given)
+        found = await self.connection.fetch(sql, *arguments)
+        return IteratorResult(prepared.labels, iter([self._read(prepared, record) for record in found]))
+
+    async def scalars(self, statement: sa.Executable) -> ScalarResult[Any]:
+        """The first value of each row."""
+        return (await self.execute(statement)).scalars()
+
+    async def scalar(self, statement: sa.Executable) -> Any:
+        """The first value of the first row; nothing when there is none."""
+        return (await self.execute(statement)).scalar()
+
+    async def get(self, model: type[Row], key: Any) -> Row | None:
+        """The row with a key, which is only asked for when it has not been read yet; nothing when there is none."""
+        keys = key if isinstance(key, tuple) else (key,)
+        kept = self._kept.get((model, *keys))
+        return cast(Row, kept.row) if kept else await self.newest(model, key)
+
+    async def get_one(self, model: type[Row], key: Any) -> Row:
+        """The same, of a row that is there."""
+        row = await self.get(model, key)
+        assert row is not None, f"there is no {model.__name__} with this key"
+        return row
+
+    async def newest(self, model: type[Row], key: Any) -> Row | None:
+        """The row with a key as the database has it now; nothing when there is none."""
+        keys = key if isinstance(key, tuple) else (key,)
+        named = dict(zip(mapped(model).key, keys, strict=True))
+        row: Row | None = (await self.execute(by_key(model), named)).scalar()
+        return row
+
+    def add(self, row: Base) -> None:
+        """A row that is new; one that was read is written anyway."""
+        kept = self._kept.get(_key_of(row))
+        if kept is None or kept.row is not row:
+            self._new.append(row)
+
+    def add_all(self, rows: Iterable[Base]) -> None:
+        """Several of them, written in their order."""
+        for row in rows:
+            self.add(row)
+
+    def delete(self, row: Base) -> None:
+        """A row that is to be gone."""
+        self._deleted.append(row)
+
+    async def flush(self) -> None:
+        """Write what is new, then what has changed, then what is to be gone."""
+        new, self._new = self._new, []
+        for (model, names), rows in groupby(new, key=_shape_of):
+            await self._insert(model, names, list(rows))
+        changed = [(kept, names) for kept in self._kept.values() if (names := _changed(kept))]
+        for kept, names in changed:
+            await self._update(kept, names)
+        deleted, self._deleted = self._deleted, []
+        for row in deleted:
+            del self._kept[_key_of(row)]
+            sql, arguments = deleting(type(row)).call(row.__dict__)
+            await self.connection.execute(sql, *arguments)
+
+    @contextmanager
+    def no_autoflush(self) -> Iterator[None]:
+        """Statements before which nothing is written."""
+        self._flushes = False
+        try:
+            yield
+        finally:
+            self._flushes = True
+
+    @asynccontextmanager
+    async def begin_nested(self) -> AsyncIterator[None]:
+        """A part of the transaction that leaves nothing behind when it fails.
+
+        Rows that are read in it are forgotten after it; when it fails, all rows are, and have to be read again.
+        """
+        await self.flush()
+        before = set(self._kept)
+        try:
+            async with self.connection.transaction():
+                yield
+                await self.flush()
+        except BaseException:
+            self._kept, self._new, self._deleted = {}, [], []
+            raise
+        self._kept = {key: kept for key, kept in self._kept.items() if key in before}
+
+    def _read(self, prepared: Prepared, record: Any) -> tuple[Any, ...]:
+        return tuple(
+            self._row(item.table, item.table.values(record, item.place))
+            if item.table
+            else item.reads(record[item.place])
+            if item.reads
+            else record[item.place]
+            for item in prepared.items
+        )
+
+    def _row(self, table: Mapped, values: Values) -> Base | None:
+        """The object of a row; nothing where an outer join found none."""
+        key = (table.model, *(values[name] for name in table.key))
+        if key[1] is None:
+            return None
+        kept = self._kept.get(key)
+        return self._keep(kept.row if kept else table.model(), table, values)
+
+    def _keep(self, row: Base, table: Mapped, values: Values) -> Base:
+        self._kept[(table.model, *(values[name] for name in table.key))] = Kept(row, values)
+        row.__dict__.update(values)
+        return row
+
+    async def _insert(self, model: type[Base], names: tuple[str, ...], rows: list[Base]) -> None:
+        table = mapped(model)
+        for row in rows:
+            given = row.__dict__
+            given.update({name: make() for name, make in table.defaults.items() if given.get(name) is None})
+        if any(is_sql(row.__dict__[name]) for row in rows for name in names):
+            found = [await self._written(sa.insert(table.table), row, names) for row in rows]
+        else:
+            prepared = inserting(model, names)
+            arguments = [prepared.arguments(row.__dict__) for row in rows]
+            found = await self.connection.fetchmany(prepared.compiled.string, arguments)
+        for row, record in zip(rows, found, strict=True):
+            self._keep(row, table, table.values(record))
+
+    async def _update(self, kept: Kept, names: tuple[str, ...]) -> None:
+        table, given = mapped(type(kept.row)), kept.row.__dict__
+        if any(is_sql(given[name]) for name in names):
+            is_row = [table.table.c[name] == kept.values[name] for name in table.key]
+            record = await self._written(sa.update(table.table).where(*is_row), kept.row, names)
+        else:
+            new = {f"new_{name}": given[name] for name in names}
+            sql, arguments = updating(table.model, names).call(kept.values | new)
+            record = await self.connection.fetchrow(sql, *arguments)
+        assert record is not None, f"{table.model.__name__} is gone"
+        self._keep(kept.row, table, table.values(record))
+
+    async def _written(self, statement: Any, row: Base, names: tuple[str, ...]) -> Any:
+        """What the database says of a row, some of whose new values are expressions in SQL."""
+        table = mapped(type(row))
+        values = {name: row.__dict__[name] for name in names}
+        prepared, given = prepared_for(statement.values(values).returning(*table.table.c))
+        sql, arguments = prepared.call(given)
+        return await self.connection.fetchrow(sql, *arguments)
+
+
+def _key_of(row: Base) -> Key:
+    return (type(row), *(row.__dict__.get(name) for name in mapped(type(row)).key))
+
+
+def _shape_of(row: Base) -> tuple[type[Base], tuple[str, ...]]:
+    """What a new row is, and which of its values are given or made here."""
+    table = mapped(type(row))
+    given = row.__dict__
+    names = (name for name in table.names if given.get(name) is not None or name in table.defaults)
+    return type(row), tuple(names)
+
+
+def _changed(kept: Kept) -> tuple[str, ...]:
+    given = kept.row.__dict__
+    return tuple(
+        name
+        for name, value in kept.values.items()
+        if given[name] is not value and (is_sql(given[name]) or given[name] != value)
+    )
+
+
+def is_sql(value: Any) -> bool:
+    """Whether a value is an expression in SQL."""
+    return isinstance(value, sa.ClauseElement)

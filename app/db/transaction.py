@@ -1,0 +1,60 @@
+"""Where a unit of work begins and ends: on a pool of the driver, or on the connections of a command."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.db.pool import Pool
+from app.db.session import Session
+
+Database = Pool | AsyncEngine
+
+
+@asynccontextmanager
+async def begin(database: Database) -> AsyncIterator[Session]:
+    """A transaction and its unit of work: kept as a whole, or taken back when something is raised or not `keeps`."""
+    async with _connection(database) as connection:
+        session, transaction = Session(connection), connection.transaction()
+        await transaction.start()
+        try:
+            yield session
+            await session.flush()
+        except BaseException:
+            await transaction.rollback()
+            raise
+        await (transaction.commit() if session.keeps else transaction.rollback())
+
+
+@asynccontextmanager
+async def snapshot(database: Database) -> AsyncIterator[Session]:
+    """What the database holds at one moment, to be read only."""
+    async with (
+        _connection(database) as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        yield Session(connection)
+
+
+@asynccontextmanager
+async def _connection(database: Database) -> AsyncIterator[Any]:
+    """A connection of the driver."""
+    async with database.connection() if isinstance(database, Pool) else _of(database) as connection:
+        try:
+            yield connection
+        finally:
+            # Whoever is interrupted in the middle must not leave a transaction to the next one.
+            if connection.is_in_transaction():
+                connection.terminate()
+
+
+@asynccontextmanager
+async def _of(engine: AsyncEngine) -> AsyncIterator[Any]:
+    async with engine.connect() as connection:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        try:
+            yield driver
+        finally:
+            if driver.is_closed():
+                await connection.invalidate()

@@ -1,0 +1,63 @@
+"""How statements are put together: whatever text comes into them, it stays a text."""
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.config import Settings
+from app.db.pool import Pool
+from app.query.jsontext import LONGEST_CALL, Sql, literal, object_of, text_of
+from tests.world import World
+
+readable = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+some = settings(max_examples=60, deadline=None)
+
+
+@pytest.fixture(scope="module")
+async def pool(settings: Settings) -> AsyncIterator[Pool]:
+    """Connections such as those that read."""
+    assert settings.database_url
+    pool = Pool(settings.database_url.get_secret_value(), settings)
+    yield pool
+    await pool.close()
+
+
+async def told(pool: Pool, sql: Sql) -> str:
+    """What PostgreSQL makes of an expression."""
+    return (await pool.row(f"SELECT {sql}", []))[0]
+
+
+@some
+@given(text=readable | st.text("'\\%$\"s1;-\n"))
+async def test_a_text_stays_what_it_is(pool: Pool, text: str) -> None:
+    assert await told(pool, literal(text)) == text
+    assert await told(pool, text_of([text, Sql("42"), text, literal(text)])) == f"{text}42{text}{text}"
+
+
+def test_postgresql_has_no_text_with_a_zero() -> None:
+    with pytest.raises(AssertionError):
+        literal("\0")
+
+
+@pytest.mark.parametrize("count", [0, 1, LONGEST_CALL, LONGEST_CALL + 1, LONGEST_CALL**2 + 1])
+async def test_an_object_can_have_any_number_of_values(pool: Pool, count: int) -> None:
+    members = ((f"m{number}", [Sql(str(number))]) for number in range(count))
+    told_members = json.loads(await told(pool, text_of(object_of(members))))
+    assert told_members == {f"m{number}": number for number in range(count)}
+
+
+async def test_a_shape_that_was_never_seen_needs_nothing_new_of_sqlalchemy(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = await world.site()
+    fields = ("id", "name", "number", "remainingSecondaryContactSeats", "contacts { id email }")
+    document = "query($id: ID!) { site(id: $id) { %s memberships { nodes { id user { %s } } } } }"
+    await place.primary.ask(document % (" ".join(fields), "id name"), id=place.id)
+    monkeypatch.setattr("app.query.template.render", None)
+    for number, field in enumerate(fields):
+        selected = f"a{number}: {field} %s" % " ".join(fields[:number])
+        site = (await place.primary.ask(document % (selected, "name b: id"), id=place.id))["site"]
+        assert list(site["memberships"]["nodes"][0]["user"]) == ["name", "b"]
