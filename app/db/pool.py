@@ -128,6 +128,8 @@ class Pool:
             await self._places.acquire()
 
     def _give_back(self, connection: Any) -> None:
+        if connection.is_closed():
+            return
         # The end of a statement that was broken off is awaited by the driver; nobody ends a transaction.
         if connection.is_in_transaction():
             connection.terminate()
