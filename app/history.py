@@ -5,7 +5,6 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-
 from app.actor import Actor
 from app.db.models import Base, HistoryEvent
 from app.db.session import Session
