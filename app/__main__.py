@@ -2,24 +2,24 @@
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
-import uvicorn
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app import demo, development, doctor, history_commands
+from app import demo, development, doctor, history_commands, serving
 from app.config import Misconfigured, Settings
+from app.db.embedded import settings_with_database
 from app.db.migrate import newest_revision
 from app.history_commands import Format
-from app.http_protocol import HttpProtocol
 from app.messages.commands import messages
-from app.operating import migrated, settings_with_database, with_engine
+from app.operating import migrated, with_engine
 from app.rules import Event
 from app.schema.schema import build_schema, sdl
 from app.server import verifier_of
@@ -76,25 +76,16 @@ def serve(
         else:
             verifier_of(settings)
             with_engine(settings, doctor.require_newest_revision)
-        # Worker processes are started anew and read the settings again, so they must find this database there.
-        assert settings.database_url is not None
-        os.environ["DATABASE_URL"] = settings.database_url.get_secret_value()
-        uvicorn.run(
-            "app.server:create_app",
-            factory=True,
-            host=settings.host,
-            port=settings.port,
-            workers=workers,
-            loop="auto" if sys.platform == "win32" else "uvloop",
-            http=HttpProtocol,
-            server_header=False,
-            # One more byte than is taken, so that it is we who say what is wrong with a message.
-            ws_max_size=settings.request_size_limit + 1,
-            ws_per_message_deflate=False,
-            # Subscriptions end only when somebody ends them; their clients come back to another process.
-            timeout_graceful_shutdown=5,
-            log_level="warning",
-        )
+    become(serving.command(workers))
+
+
+def become(command: list[str]) -> NoReturn:
+    """Go on as another program, without the memory that we needed so far."""
+    sys.stdout.flush()
+    if sys.platform == "win32":
+        # There, a program that becomes another one counts as ended.
+        sys.exit(subprocess.call(command))  # noqa: S603
+    os.execv(command[0], command)  # noqa: S606
 
 
 def greet(settings: Settings) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 from app.rules import Language, Role, UpdateLevel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Identity:
     """What the issuer says of a person."""
 

@@ -11,13 +11,76 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
 from app.config import Settings
-from app.demo import PERSONAS
+from app.rules import Language
 from app.tokens import Verifier
 
 ISSUER = "urn:account-management:development"
 AUDIENCE = "account-management"
 LIFETIME = 12 * 3600
 """Seconds a token lasts."""
+
+
+@dataclass(frozen=True)
+class Persona:
+    """Somebody in whose place one can try the service; the IBMid is the e-mail address too."""
+
+    ibm_id: str
+    name: str
+    description: str
+    language: Language
+
+
+PERSONAS = (
+    Persona(
+        "claire.fontaine@boulangeries-reunies.example.com",
+        "Claire Fontaine",
+        "primary contact of Boulangeries Réunies, user at Transports Delcourt",
+        Language.FR,
+    ),
+    Persona(
+        "margaret.ellison@lakeshore-freight.example.com",
+        "Margaret Ellison",
+        "primary contact of Lakeshore Freight with its 250 users",
+        Language.EN,
+    ),
+    Persona(
+        "julien.moreau@boulangeries-reunies.example.com",
+        "Julien Moreau",
+        "secondary contact of Boulangeries Réunies, manage access UPDATE",
+        Language.FR,
+    ),
+    Persona(
+        "nadia.benali@boulangeries-reunies.example.com",
+        "Nadia Benali",
+        "secondary contact of Boulangeries Réunies, manage access VIEW",
+        Language.FR,
+    ),
+    Persona(
+        "thomas.girard@boulangeries-reunies.example.com",
+        "Thomas Girard",
+        "secondary contact of Boulangeries Réunies, contact updates UPDATE",
+        Language.FR,
+    ),
+    Persona(
+        "sophie.lambert@boulangeries-reunies.example.com",
+        "Sophie Lambert",
+        "secondary contact of Boulangeries Réunies, no account management",
+        Language.FR,
+    ),
+    Persona(
+        "daniel.osei@northbridge-consulting.example.net",
+        "Daniel Osei",
+        "user at Lakeshore Freight, Thornbury Instruments and Havenlogistiek Schelde",
+        Language.EN,
+    ),
+    Persona(
+        "lucas.petit@boulangeries-reunies.example.com",
+        "Lucas Petit",
+        "no access yet, waits for an answer of Boulangeries Réunies",
+        Language.FR,
+    ),
+    Persona("grace.whitfield@example.net", "Grace Whitfield", "no access and no request", Language.EN),
+)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from graphql.language.parser import Parser
 
 from app.errors import RequestError, bad_input
 from app.limits import MAXIMUM_TOKENS, check_size
+from app.seen import Seen
 from app.validation import faults
 
 MOST_DOCUMENTS = 256
@@ -56,13 +57,18 @@ class _LeanParser(Parser):
 
 @dataclass
 class Documents:
-    """The documents of one schema. Only valid ones are kept, so that faulty ones cannot crowd them out."""
+    """The documents of one schema. Only valid ones are kept, so that faulty ones cannot crowd them out.
+
+    They are kept from the second time on that they are asked for: those that nobody repeats, because a program writes
+    values into their texts, would fill all memory there is for them, and crowd out the others.
+    """
 
     schema: GraphQLSchema
     most: int = MOST_DOCUMENTS
     most_tokens: int = MOST_TOKENS
     _kept: OrderedDict[str, DocumentNode] = field(default_factory=OrderedDict)
     _tokens: int = 0
+    _seen: Seen = field(default_factory=Seen)
 
     def __len__(self) -> int:
         """How many are kept."""
@@ -73,7 +79,8 @@ class Documents:
         document = self._kept.get(query)
         if document is None:
             document = checked(self.schema, query)
-            self._keep(query, document)
+            if self._seen.again(query):
+                self._keep(query, document)
         else:
             self._kept.move_to_end(query)
         return document

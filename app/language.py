@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from pathlib import Path
@@ -64,6 +64,7 @@ def spoken(value: Any, language: Language) -> Any:
     return value.tell(lambda text: translate(text, language)) if isinstance(value, Words) else value
 
 
+@lru_cache(maxsize=256)
 def preferred(accept_language: str) -> Language | None:
     """The language of an Accept-Language header that weighs most; none when it names none that we speak.
 

@@ -1,30 +1,16 @@
-"""What commands need to work: the settings, a database, and connections to it with the rights of the server."""
+"""What commands need to work: the newest tables, and connections with the rights of the server."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.config import Settings
-from app.db.embedded import embedded_postgresql
 from app.db.engine import create_engine
 from app.db.migrate import migrate as apply_migrations
 
 T = TypeVar("T")
-
-
-@contextmanager
-def settings_with_database() -> Iterator[Settings]:
-    """The settings, with an embedded PostgreSQL running where they name no database."""
-    settings = Settings()
-    if settings.database_url:
-        yield settings
-        return
-    with embedded_postgresql(settings.data_directory / "postgresql") as url:
-        yield settings.model_copy(update={"database_url": SecretStr(url)})
 
 
 def with_engine(settings: Settings, work: Callable[[AsyncEngine], Awaitable[T]]) -> T:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Protocol, TypeGuard
 
 import httpx2
@@ -133,24 +134,26 @@ class Verifier:
     issuer: str
     audience: str
     keys: Keys
-    known: dict[str, tuple[Identity, float]] = field(default_factory=dict)
+    known: dict[bytes, tuple[Identity, float]] = field(default_factory=dict)
+    """Whom a token speaks for, and until when, by its hash."""
 
     async def identity_of(self, token: str) -> Identity:
         """Who a token speaks for. Raises UNAUTHENTICATED when it is forged, expired or meant for others."""
         if len(token) > LONGEST_TOKEN:
             raise unauthenticated("The token is too long.")
-        identity, until = self.known.get(token, (None, 0.0))
+        key = sha256(token.encode()).digest()
+        identity, until = self.known.get(key, (None, 0.0))
         if identity is None or time.time() >= until:
             claims = await self._claims(token)
             identity = self._identity(claims)
-            self._remember(token, identity)
+            self._remember(key, identity)
         return identity
 
-    def _remember(self, token: str, identity: Identity) -> None:
+    def _remember(self, key: bytes, identity: Identity) -> None:
         """A page sends the same token many times; checking the signature once a minute is enough."""
         if len(self.known) >= MOST_KNOWN:
             self.known.pop(next(iter(self.known)))
-        self.known[token] = identity, min(time.time() + TOKENS_REST, identity.ends_at)
+        self.known[key] = identity, min(time.time() + TOKENS_REST, identity.ends_at)
 
     def _identity(self, claims: dict[str, Any]) -> Identity:
         settings = self.settings

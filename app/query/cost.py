@@ -27,10 +27,11 @@ def objects(selected: Selected, arguments: Arguments | None = None) -> int:
         if field.shapes
     ]
     given = arguments.get(id(selected), {}) if arguments is not None else selected.arguments
-    return _count(selected, given) * (1 + sum(below))
+    return count(selected, given) * (1 + sum(below))
 
 
-def _count(selected: Selected, given: Mapping[str, Any]) -> int:
+def count(selected: Selected, given: Mapping[str, Any]) -> int:
+    """How many objects a selection can bring itself, with these arguments and without what is below."""
     match selected.declaration:
         case Paged():
             return max(asked_size(given), 1)

@@ -14,21 +14,31 @@ from graphql import (
     GraphQLSchema,
     OperationDefinitionNode,
 )
-from graphql.execution import get_argument_values, get_variable_values
+from graphql.execution import VariableValues
 
 from app.db.pool import Pool
 from app.errors import RequestError, bad_input
+from app.query.collect import Selected
 from app.query.compile import Compiler
-from app.query.cost import MAXIMUM_OBJECTS, objects
+from app.query.cost import MAXIMUM_OBJECTS, count, objects
 from app.query.forest import Forest, plant
 from app.query.page import Page
 from app.query.plan import Plan, Unplannable
 from app.query.prepared import Answered, ById, Caller, Prepared
 from app.query.structure import structure_of
+from app.query.variables import Variables
 
 log = structlog.get_logger()
 MOST_SHAPES = 20
 """Of one document: by its operations, by the values of @skip and @include, and by which arguments are given."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of an operation that was asked for before: its variables, and its trees by their conditions."""
+
+    variables: Variables
+    forests: dict[Any, Forest] = field(default_factory=dict)
 
 
 @dataclass
@@ -37,7 +47,7 @@ class Engine:
 
     schema: GraphQLSchema
     pool: Pool
-    forests: dict[int, dict[Any, Forest]] = field(default_factory=dict)
+    known: dict[int, dict[int, Known]] = field(default_factory=dict)
     unplanned: Counter[str] = field(default_factory=Counter)
 
     async def answer(
@@ -48,11 +58,12 @@ class Engine:
         caller: Caller,
     ) -> Answered | None:
         """The response; nothing when graphql-core has to answer, be it with an error. Then nothing was done yet."""
-        variables = get_variable_values(self.schema, definition.variable_definitions or (), dict(given))
+        known = self._known(document, definition)
+        variables = known.variables.coerced(given)
         if isinstance(variables, list):
             return None
         try:
-            prepared = self._prepare(document, definition, variables, caller)
+            prepared = self._prepare(known, document, variables, caller)
             texts = await prepared.read()
         except Unplannable as reason:
             self._note(str(reason))
@@ -63,42 +74,42 @@ class Engine:
         return None if texts is None else await prepared.answered(texts)
 
     def _prepare(
-        self, document: DocumentNode, definition: OperationDefinitionNode, variables: Any, caller: Caller
+        self, known: Known, document: DocumentNode, variables: VariableValues, caller: Caller
     ) -> Prepared:
-        forest = self._forest(document, definition, variables)
-        arguments: dict[int, Mapping[str, Any]] = forest.constant | {
-            id(selected): get_argument_values(selected.definition, selected.node, variables)
-            for selected in forest.varying
-        }
-        if sum(objects(root, arguments) for root in forest.roots) > MAXIMUM_OBJECTS:
+        forest = self._forest(known, document, variables)
+        arguments = forest.constant | {id(one.selected): one.arguments(variables) for one in forest.varying}
+        if _cost(forest, arguments) > MAXIMUM_OBJECTS:
             raise bad_input("This asks for too much.")
         plans = self._plans(forest, arguments)
         pages = {
-            id(selected): Page.parse(
-                f"{selected.owner}.{selected.name}", arguments[id(selected)], caller.page_limit
-            )
+            id(paged): _page(forest, paged, arguments, caller.page_limit)
             for plan in plans
-            for selected in plan.paged
+            for paged in plan.paged
         }
         return Prepared(self.pool, forest, plans, arguments, pages, variables, caller)
 
-    def _forest(self, document: DocumentNode, definition: OperationDefinitionNode, variables: Any) -> Forest:
-        conditions = tuple(item for item in variables.coerced.items() if isinstance(item[1], bool))
-        key = (id(definition), conditions)
-        forests = self.forests.get(id(document))
-        if forests is None:
-            forests = self.forests[id(document)] = {}
+    def _known(self, document: DocumentNode, definition: OperationDefinitionNode) -> Known:
+        operations = self.known.get(id(document))
+        if operations is None:
+            operations = self.known[id(document)] = {}
             # What belongs to a document is forgotten with it.
-            weakref.finalize(document, self.forests.pop, id(document), None)
-        forest = forests.get(key)
+            weakref.finalize(document, self.known.pop, id(document), None)
+        known = operations.get(id(definition))
+        if known is None:
+            known = operations[id(definition)] = Known(Variables(self.schema, definition))
+        return known
+
+    def _forest(self, known: Known, document: DocumentNode, variables: VariableValues) -> Forest:
+        conditions = tuple(item for item in variables.coerced.items() if isinstance(item[1], bool))
+        forest = known.forests.get(conditions)
         if forest is None:
-            forest = plant(self.schema, document, definition, variables)
-            _keep(forests, key, forest)
+            forest = plant(self.schema, document, known.variables.definition, variables)
+            _keep(known.forests, conditions, forest)
         return forest
 
     def _plans(self, forest: Forest, arguments: ById) -> list[Plan]:
         """The statement of the roots that are read, then one for each of those that are resolved."""
-        structure = tuple(structure_of(arguments[id(selected)]) for selected in forest.varying)
+        structure = tuple(structure_of(arguments[id(one.selected)]) for one in forest.varying)
         plans = forest.plans.get(structure)
         if plans is None:
             plans = [Compiler(arguments).plan(forest.read)]
@@ -109,6 +120,26 @@ class Engine:
     def _note(self, reason: str) -> None:
         self.unplanned[reason] += 1
         log.info("answered without a plan", reason=reason)
+
+
+def _cost(forest: Forest, arguments: ById) -> int:
+    """How many objects the operation asks for, which depends on how many its varying fields ask for."""
+    counts = tuple(count(one.selected, arguments[id(one.selected)]) for one in forest.varying)
+    cost = forest.costs.get(counts)
+    if cost is None:
+        cost = sum(objects(root, arguments) for root in forest.roots)
+        _keep(forest.costs, counts, cost)
+    return cost
+
+
+def _page(forest: Forest, paged: Selected, arguments: ById, limit: int) -> Page:
+    number = id(paged)
+    page = forest.pages.get(number)
+    if page is None or page.size > limit:
+        page = Page.parse(f"{paged.owner}.{paged.name}", arguments[number], limit)
+        if number in forest.constant:
+            forest.pages[number] = page
+    return page
 
 
 def _keep(cache: dict[Any, Any], key: Any, value: Any) -> None:

@@ -10,10 +10,11 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.config import Settings
+from app.db.embedded import settings_with_database
 from app.db.models import Site
 from app.db.webhooks import Webhook, WebhookDelivery
 from app.log import configure_logging
-from app.operating import settings_with_database, with_engine
+from app.operating import with_engine
 from app.query.ids import parse_id, write_id
 from app.texts import site_number
 from app.webhook_rules import WebhookDeliveryState, host_of
