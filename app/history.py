@@ -5,11 +5,10 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
-
 from app.actor import Actor
 from app.db.models import Base, HistoryEvent
 from app.db.session import Session
+from app.db.statements import mapped
 from app.rules import Event, snake
 from app.subjects import SubjectType
 
@@ -20,11 +19,8 @@ Values = dict[str, Any]
 
 def values_of(row: Base) -> Values:
     """A row as the history keeps it: every column that says something of its own, in JSON's terms."""
-    return {
-        attribute.key: _plain(getattr(row, attribute.key))
-        for attribute in sa.inspect(type(row)).column_attrs
-        if attribute.key not in NOT_KEPT
-    }
+    names = mapped(type(row)).names
+    return {name: _plain(getattr(row, name)) for name in names if name not in NOT_KEPT}
 
 
 def _plain(value: Any) -> Any:

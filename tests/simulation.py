@@ -116,6 +116,7 @@ class Simulation:
     places: list[Place] = field(default_factory=list)
     people: list[Person] = field(default_factory=list)
     known: dict[tuple[str, UUID], Any] = field(default_factory=dict)
+    rows: dict[Any, list[Any]] = field(default_factory=dict)
     numbers: dict[UUID, int] = field(default_factory=dict)
     acts: Sequence[tuple[str, "Act"]] = ()
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -142,8 +143,7 @@ class Simulation:
         """One act alone or several at once, then a look at everything; now and then, time has passed."""
         if self.dice.random() < 0.1:
             await self.let_time_pass()
-        rows = await self.state_rows()
-        await asyncio.gather(*(self.act(rows) for _ in range(self.dice.choice(AT_ONCE))))
+        await asyncio.gather(*(self.act(self.rows) for _ in range(self.dice.choice(AT_ONCE))))
         await self.look()
 
     @property
@@ -284,18 +284,14 @@ class Simulation:
                 )
         self.known = await self.state()
 
-    async def state_rows(self) -> dict[Any, list[Any]]:
-        """All rows of the sites, by their table."""
+    async def state(self) -> dict[tuple[str, UUID], Any]:
+        """Every row of the sites as the history would write it down; the rows are kept until the next look."""
         async with AsyncSession(self.world.database) as session:
-            return {
+            self.rows = {
                 table: list(await session.scalars(sa.select(table).where(table.site_id.in_(self.sites))))
                 for table in TABLES
             }
-
-    async def state(self) -> dict[tuple[str, UUID], Any]:
-        """Every row as the history would write it down."""
-        rows = await self.state_rows()
-        return {(table.__tablename__, row.id): values_of(row) for table in TABLES for row in rows[table]}
+        return {(table.__tablename__, row.id): values_of(row) for table in TABLES for row in self.rows[table]}
 
     async def look(self) -> None:
         """Compare everything with what must hold."""

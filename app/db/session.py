@@ -183,7 +183,7 @@ class Session:
             arguments = [prepared.arguments(row.__dict__) for row in rows]
             found = await self.connection.fetchmany(prepared.compiled.string, arguments)
         for row, record in zip(rows, found, strict=True):
-            self._keep(row, table, table.values(record))
+            self._keep(row, table, {name: row.__dict__[name] for name in names} | table.told(record))
 
     async def _update(self, kept: Kept, names: tuple[str, ...]) -> None:
         table, given = mapped(type(kept.row)), kept.row.__dict__

@@ -44,6 +44,11 @@ class Mapped:
             for name, read, value in zip(self.names, self.reads, found, strict=True)
         }
 
+    def told(self, record: Any) -> Values:
+        """The values that a record has under the names of columns."""
+        reads = dict(zip(self.names, self.reads, strict=True))
+        return {name: read(value) if (read := reads[name]) else value for name, value in record.items()}
+
 
 @cache
 def mapped(model: type[Base]) -> Mapped:
@@ -176,10 +181,11 @@ def by_key(model: type[Base]) -> Prepared:
 
 @cache
 def inserting(model: type[Base], names: tuple[str, ...]) -> Prepared:
-    """Write a new row, of which these values are given, and read it whole."""
+    """Write a new row, of which these values are given, and read its others."""
     table = mapped(model).table
     given = {name: sa.bindparam(name, type_=table.c[name].type) for name in names}
-    return prepare(sa.insert(table).values(given).returning(*table.c))
+    others = [column for column in table.c if column.name not in names]
+    return prepare(sa.insert(table).values(given).returning(*(others or table.c)))
 
 
 @cache

@@ -133,7 +133,8 @@ async def _save(tx: Transaction, site_id: UUID, changes: list[Change], faults: l
         tx.record(Event.CONTACT_UPDATED, holder, name=holder.name, before=old, after=values_of(holder))
     for change in sorted(changes, key=lambda change: not change.drops_primary):
         for name, value in change.values.items():
-            setattr(change.contact, name, value)
+            if getattr(change.contact, name) != value:
+                setattr(change.contact, name, value)
         tx.session.add(change.contact)
         await tx.session.flush()
         _record(tx, change.contact, before.get(id(change)))
