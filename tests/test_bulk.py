@@ -22,7 +22,7 @@ from tests.access import MANAGERS, newcomer
 from tests.receiver import webhook_row
 from tests.test_ids import PERSON, document
 from tests.test_reads import statements
-from tests.world import UPDATE, Person, Place, World
+from tests.world import UPDATE, Person, Place, World, ago
 
 BULKS = {
     "addUsers": "membership { id role user { ibmId } } accessRequest { state }",
@@ -293,7 +293,7 @@ async def test_requests_are_decided_like_single_ones(world: World) -> None:
     elsewhere = (await world.request(await world.site()))[1]
     (_, pending), (_, denied) = await world.request(place), await world.request(place)
     await place.primary.succeed("denyAccessRequest", accessRequestId=denied, reason="UNKNOWN_REQUESTER")
-    _, expired = await world.request(place, state=AccessRequestState.WITHDRAWN, closed_at=sa.func.now())
+    _, expired = await world.request(place, state=AccessRequestState.WITHDRAWN, closed_at=ago(seconds=0))
     items = [{"accessRequestId": id, "role": "USER"} for id in (own, pending, denied, expired, elsewhere)]
     expected = [
         [("FORBIDDEN", "items.0.accessRequestId")],
