@@ -103,8 +103,11 @@ class Prepared:
                 answered.errors.append(located_error(error, [root.node], [root.key]))
                 texts[root.key] = "null"
         typename = f'"{self.forest.type.name}"'
-        names = (f'"{root.key}":{texts.get(root.key) or typename}' for root in self.forest.roots)
-        answered.data = "{" + ",".join(names) + "}"
+        # Texts can be long, so they are copied once.
+        pieces = ["{"]
+        for root in self.forest.roots:
+            pieces += ["," if len(pieces) > 1 else "", f'"{root.key}":', texts.get(root.key) or typename]
+        answered.data = "".join([*pieces, "}"])
         return answered
 
     async def _resolved(self, root: Selected, plan: Plan) -> str:
