@@ -4,7 +4,7 @@ import asyncio
 import email
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import SMTPUTF8
@@ -113,7 +113,9 @@ async def mail_server(
         server.close()
         for protocol in protocols:
             if protocol.transport is not None:
-                protocol.transport.abort()
+                # In older versions of Python, an encrypted one that is closed already cannot even be asked.
+                with suppress(AttributeError):
+                    protocol.transport.abort()
         await asyncio.sleep(0)
 
 

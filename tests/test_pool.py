@@ -94,3 +94,25 @@ async def test_a_transaction_that_nobody_ended_is_not_handed_on(pool: Pool) -> N
     async with pool.connection() as connection:
         await connection.execute("BEGIN")
     assert await backend(pool) != number
+
+
+async def test_who_is_interrupted_while_a_connection_is_opened_leaves_none(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[asyncpg.Connection] = []
+    is_open = asyncio.Event()
+
+    async def wait(connection: asyncpg.Connection, *_: object, **__: object) -> None:
+        opened.append(connection)
+        is_open.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncpg.Connection, "set_type_codec", wait)
+        task = asyncio.create_task(pool.row("SELECT 1", []))
+        await is_open.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert [connection.is_closed() for connection in opened] == [True]
+    assert (await pool.row("SELECT 1", []))[0] == 1

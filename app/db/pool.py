@@ -151,8 +151,12 @@ class Pool:
             server_settings=server_settings(self.settings) | SETTINGS,
             timeout=self.settings.database_pool_timeout,
         )
-        # JSON is written as a text, and read as what it means.
-        await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=json.loads)
+        try:
+            # JSON is written as a text, and read as what it means.
+            await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=json.loads)
+        except BaseException:
+            connection.terminate()
+            raise
         return connection
 
     async def close(self) -> None:
