@@ -760,4 +760,5 @@ async def test_an_event_of_a_newer_release_is_passed_over(
                 assert await events(heard, 1) == ["CONTACT_CREATED"]
         execution = app.routes[0].endpoint.execution  # type: ignore[attr-defined]
         await execution.pool.close()
+        await execution.writes.close()
         await execution.database.dispose()
