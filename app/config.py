@@ -38,9 +38,9 @@ class Settings(BaseSettings):
         10,
         ge=1,
         le=200,
-        description="Connections of one server process for reading, and as many for writing. With more than twice as "
-        "many statements at once as PostgreSQL has processors, these only take them from each other: little more is "
-        "answered, and some of it much later.",
+        description="Connections of one server process for reading, as many for writing, and at most as many again for "
+        "its workers and for downloads. With more than twice as many statements at once as PostgreSQL has processors, "
+        "these only take them from each other: little more is answered, and some of it much later.",
     )
     database_pool_timeout: float = Field(
         5.0, gt=0, description="Seconds a request waits for a connection before it is turned away."

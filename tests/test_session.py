@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
 from app.config import Settings
+from app.db.engine import create_engine
 from app.db.models import Contact, Membership, Site, User
 from app.db.pool import Pool
 from app.db.session import Session
@@ -176,11 +177,14 @@ async def test_a_connection_that_was_lost_is_not_given_to_the_next_one(
     await pool.close()
 
 
+@pytest.mark.parametrize("kind", ["pool", "engine"])
 async def test_who_is_interrupted_leaves_no_transaction_open(
-    database: AsyncEngine, settings: Settings
+    database: AsyncEngine, settings: Settings, kind: str
 ) -> None:
     url = database.url.render_as_string(hide_password=False)
-    pool = Pool(url, settings.model_copy(update={"database_pool_size": 1}))
+    own = settings.model_copy(update={"database_pool_size": 1})
+    pool, engine = Pool(url, own), create_engine(url, own)
+    connections = pool if kind == "pool" else engine
     begun = asyncio.Event()
 
     async def wait(session: Session) -> None:
@@ -188,7 +192,7 @@ async def test_who_is_interrupted_leaves_no_transaction_open(
         await session.execute(sa.select(sa.func.pg_sleep(60)))
 
     async def work() -> None:
-        async with begin(pool) as session:
+        async with begin(connections) as session:
             await wait(session)
 
     task = asyncio.create_task(work())
@@ -196,6 +200,7 @@ async def test_who_is_interrupted_leaves_no_transaction_open(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    async with pool.connection() as connection:
-        assert not connection.is_in_transaction()
+    async with begin(connections) as session:
+        assert await session.scalar(sa.select(1)) == 1
     await pool.close()
+    await engine.dispose()

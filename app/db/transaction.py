@@ -1,7 +1,7 @@
 """Where a unit of work begins and ends: on a pool of the driver, or on the connections of a command."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -37,16 +37,9 @@ async def snapshot(database: Database) -> AsyncIterator[Session]:
         yield Session(connection)
 
 
-@asynccontextmanager
-async def _connection(database: Database) -> AsyncIterator[Any]:
+def _connection(database: Database) -> AbstractAsyncContextManager[Any]:
     """A connection of the driver."""
-    async with database.connection() if isinstance(database, Pool) else _of(database) as connection:
-        try:
-            yield connection
-        finally:
-            # Whoever is interrupted in the middle must not leave a transaction to the next one.
-            if connection.is_in_transaction():
-                connection.terminate()
+    return database.connection() if isinstance(database, Pool) else _of(database)
 
 
 @asynccontextmanager
@@ -56,5 +49,6 @@ async def _of(engine: AsyncEngine) -> AsyncIterator[Any]:
         try:
             yield driver
         finally:
-            if driver.is_closed():
+            # The engine knows neither that it was lost, nor that somebody was interrupted in a transaction.
+            if driver.is_closed() or driver.is_in_transaction():
                 await connection.invalidate()
