@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.config import Settings
 from app.db.pool import Pool
-from app.query.jsontext import LONGEST_CALL, Sql, literal, object_of, text_of
+from app.query.jsontext import LONGEST_CALL, Sql, constant, object_of, text_of, with_parameters
 from tests.world import World
 
 readable = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
@@ -27,19 +28,25 @@ async def pool(settings: Settings) -> AsyncIterator[Pool]:
 
 async def told(pool: Pool, sql: Sql) -> str:
     """What PostgreSQL makes of an expression."""
-    return (await pool.row(f"SELECT {sql}", []))[0]
+    constants: list[str] = []
+
+    def number_of(text: str) -> int:
+        constants.append(text)
+        return len(constants)
+
+    return (await pool.row(with_parameters(f"SELECT {sql}", number_of), constants))[0]
 
 
 @some
 @given(text=readable | st.text("'\\%$\"s1;-\n"))
 async def test_a_text_stays_what_it_is(pool: Pool, text: str) -> None:
-    assert await told(pool, literal(text)) == text
-    assert await told(pool, text_of([text, Sql("42"), text, literal(text)])) == f"{text}42{text}{text}"
+    assert await told(pool, constant(text)) == text
+    assert await told(pool, text_of([text, Sql("42"), text, constant(text)])) == f"{text}42{text}{text}"
 
 
 def test_postgresql_has_no_text_with_a_zero() -> None:
     with pytest.raises(AssertionError):
-        literal("\0")
+        constant("\0")
 
 
 @pytest.mark.parametrize("count", [0, 1, LONGEST_CALL, LONGEST_CALL + 1, LONGEST_CALL**2 + 1])
@@ -61,3 +68,26 @@ async def test_a_shape_that_was_never_seen_needs_nothing_new_of_sqlalchemy(
         selected = f"a{number}: {field} %s" % " ".join(fields[:number])
         site = (await place.primary.ask(document % (selected, "name b: id"), id=place.id))["site"]
         assert list(site["memberships"]["nodes"][0]["user"]) == ["name", "b"]
+
+
+async def test_documents_that_differ_in_names_share_a_statement_without_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = await world.site()
+    document = (
+        "query %s($id: ID!) { %s: site(id: $id) { %s: name contacts { %s: types } viewerMembership { id } } }"
+    )
+    asked: list[tuple[str, list[Any]]] = []
+    row = Pool.row
+
+    async def noted(pool: Pool, sql: str, values: list[Any]) -> Any:
+        asked.append((sql, values))
+        return await row(pool, sql, values)
+
+    await place.primary.ask("query($id: ID!) { site(id: $id) { id } }", id=place.id)
+    monkeypatch.setattr(Pool, "row", noted)
+    for names in (("AsOne", "one", "uno", "un"), ("AsTwo", "two", "due", "deux")):
+        assert (await place.primary.ask(document % names, id=place.id))[names[1]][names[2]]
+    (sql,) = {sql for sql, _ in asked}
+    assert asked[0][1] != asked[-1][1]
+    assert not [name for name in ("one", "uno", '"un"', "AsOne") if name in sql]

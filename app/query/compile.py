@@ -3,7 +3,7 @@
 Every object becomes an expression that formats its JSON text, every relation a subquery of its parent, so that a
 whole page is one statement on one snapshot and Python only passes the text on. What the caller may see is compiled
 in from the policy. A statement is compiled once for each shape; whatever differs between requests of the same shape
-(keys, cursors, the caller and their sites) is a parameter, filled in by `run`.
+(keys, cursors, the caller and their sites) is a parameter, filled in by `run`. So are the names that clients chose.
 
 SQLAlchemy writes what depends on the declarations alone, once (see `template`). What is left for each document is to
 put the texts into one another, so that a document nobody has sent before is answered nearly as fast as any other.
@@ -11,6 +11,7 @@ put the texts into one another, so that a document nobody has sent before is ans
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from graphql import GraphQLNonNull
@@ -40,7 +41,17 @@ from app.query.declare import (
     Variant,
     kept_column,
 )
-from app.query.jsontext import Pieces, Sql, first_of, if_allowed, joined, literal, object_of, text_of
+from app.query.jsontext import (
+    Pieces,
+    Sql,
+    constant,
+    first_of,
+    if_allowed,
+    joined,
+    object_of,
+    text_of,
+    with_parameters,
+)
 from app.query.plan import Plan, Run, Unplannable
 from app.query.relations import is_joined, references
 from app.query.structure import Given, given_in
@@ -85,8 +96,14 @@ class Compiler:
     def _plan(self, columns: list[Sql], relations: Iterable[int] = ()) -> Plan:
         if not columns:
             return Plan("", [], self.paged)
-        statement = self.fill(whole(), columns=", ".join(columns), known=", ".join(self._known()))
-        return Plan(str(statement), self.parameters, self.paged, list(relations))
+        filled = self.fill(whole(), columns=", ".join(columns), known=", ".join(self._known()))
+        statement = with_parameters(filled, cache(self._number_of))
+        return Plan(statement, self.parameters, self.paged, list(relations))
+
+    def _number_of(self, text: str) -> int:
+        """The number of a new parameter that is the same for every request."""
+        self.parameters.append(lambda _: text)
+        return len(self.parameters)
 
     def _known(self) -> Iterable[str]:
         """What has to be known of the caller, as columns."""
@@ -146,7 +163,7 @@ class Compiler:
         """The object in a JSON column, as the type that the row says."""
         shown = varied(variant, table)
         whens = (
-            f"WHEN {literal(value)} THEN {text_of(self.object(selected.shapes[name], shown.row))} "
+            f"WHEN {constant(value)} THEN {text_of(self.object(selected.shapes[name], shown.row))} "
             for value, name in variant.types.items()
         )
         told = Sql(f"CASE {self.fill(shown.by)} {''.join(whens)}ELSE 'null' END")

@@ -14,7 +14,7 @@ from app.policy import visible
 from app.query.collect import Selected, Shape
 from app.query.declare import Chosen, Lookup, Parts, Some
 from app.query.given import Part, Sifted, Writer
-from app.query.jsontext import Pieces, Sql, literal, merged, text_of
+from app.query.jsontext import Pieces, Sql, constant, merged, text_of
 from app.query.lookup import PLACE, rows, use_of
 from app.query.template import Draft, Template, hole
 from app.rules import Language
@@ -92,11 +92,11 @@ def _piece(compiler: Compiler, usual: Part, *others: Part) -> Sql:
     if isinstance(usual, Sifted):
         return _sifted(compiler, usual)
     cases = [
-        (compiler.fill(_speaks(language)), literal(str(text)))
+        (compiler.fill(_speaks(language)), constant(str(text)))
         for language, text in zip(list(Language)[1:], others, strict=True)
         if text != usual
     ]
-    return _case(cases, literal(str(usual)))
+    return _case(cases, constant(str(usual)))
 
 
 @cache

@@ -35,7 +35,7 @@ def varied(variant: Variant, table: Any) -> Varied:
     draft = Draft()
     return Varied(
         draft.expression(is_object(variant.column), table),
-        draft.expression(variant.by, table),
+        draft.expression(sa.cast(variant.by, sa.Text), table),
         KeptRow(variant.column, table.site_id),
     )
 

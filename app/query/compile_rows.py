@@ -13,8 +13,9 @@ from app.query.compile_caller import CallerColumns
 from app.query.cursor import DIGEST_LENGTH
 from app.query.declare import OfCaller, Paged, Relation
 from app.query.ids import ids_in
+from app.query.jsontext import MARK
 from app.query.structure import Given
-from app.query.template import MARK, Draft, Template, hole
+from app.query.template import Draft, Template, hole
 
 MOST_TEMPLATES = 1_000
 """Of rows: by relation, parent, and which arguments are given."""

@@ -1,14 +1,22 @@
-"""JSON text in the making: pieces, which are constants or expressions of SQL, and one expression out of them."""
+"""JSON text in the making: pieces, which are constants or expressions of SQL, and one expression out of them.
 
-from collections.abc import Iterable
+Constants never become SQL: they are parameters of the statement. So no name that a client chose gets into SQL, and
+documents that differ in names only share a statement, which PostgreSQL has parsed and planned already.
+"""
+
+from collections.abc import Callable, Iterable
 from typing import Any
 
 LONGEST_CALL = 99
 """Values in one format; PostgreSQL takes a hundred arguments."""
 
 
+MARK = "\0"
+"""Stands around what is no SQL yet. It cannot stand in any other text of PostgreSQL's."""
+
+
 class Sql(str):
-    """SQL as text. Any other text is a constant: it comes into a statement by `literal` only."""
+    """SQL as text. Any other text is a constant: it comes into a statement by `constant` only."""
 
     __slots__ = ()
 
@@ -17,11 +25,17 @@ Pieces = list[str]
 """Constant parts of a text, and SQL for those that differ from row to row."""
 
 
-def literal(text: str) -> Sql:
-    """A text as a constant of SQL."""
-    assert "\0" not in text, "PostgreSQL has no such texts"
-    # Backslashes mean themselves: the connections that read have standard_conforming_strings.
-    return Sql("'" + text.replace("'", "''") + "'")
+def constant(text: str) -> Sql:
+    """A text as an expression, until `with_parameters` gives it a number."""
+    assert MARK not in text, "PostgreSQL has no such texts"
+    return Sql(f"{MARK}{text}{MARK}")
+
+
+def with_parameters(sql: str, number_of: Callable[[str], int]) -> str:
+    """The statement, with the parameter of this number for each constant."""
+    pieces = sql.split(MARK)
+    pieces[1::2] = [f"CAST(${number_of(text)} AS TEXT)" for text in pieces[1::2]]
+    return "".join(pieces)
 
 
 def object_of(members: Iterable[tuple[str, Pieces]]) -> Pieces:
@@ -36,14 +50,14 @@ def text_of(pieces: Pieces) -> Sql:
     """One expression out of pieces: a format of the constants, in which the others are filled in; null is nothing."""
     values = [piece for piece in pieces if isinstance(piece, Sql)]
     if not values:
-        return literal("".join(pieces))
+        return constant("".join(pieces))
     if len(pieces) == 1:
         return values[0]
     if len(values) > LONGEST_CALL:
         parts = (pieces[start : start + LONGEST_CALL] for start in range(0, len(pieces), LONGEST_CALL))
         return text_of([text_of(part) for part in parts])
     form = "".join("%s" if isinstance(piece, Sql) else piece.replace("%", "%%") for piece in pieces)
-    return Sql(f"format({literal(form)}, {', '.join(values)})")
+    return Sql(f"format({constant(form)}, {', '.join(values)})")
 
 
 def merged(pieces: Iterable[Any]) -> list[Any]:

@@ -14,12 +14,10 @@ import sqlalchemy as sa
 from app.db.pool import render
 from app.query.compile_caller import CallerColumns
 from app.query.declare import Arguments
-from app.query.jsontext import Sql
+from app.query.jsontext import MARK, Sql
 from app.query.plan import Run
 from app.query.structure import Given, unfolded
 
-MARK = "\0"
-"""Stands around the names of holes. It cannot stand in any other text of PostgreSQL's."""
 Value = Callable[[Run, int], Any]
 """Finds the value of a parameter in a request. The number is that of the field which the template is filled in for."""
 
