@@ -1,5 +1,6 @@
-"""Who is measured: how each is started, and how one speaks with it. One process each, ten connections each."""
+"""Who is measured: how each is started, and how one speaks with it. One process each, as many connections each."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,8 @@ UVICORN = (
     "warning",
 )
 ALL = {name: name for name in OPERATIONS}
+CONNECTIONS = 2 * (os.cpu_count() or 1)
+"""More statements at once only take the processors from each other, and some are answered much later."""
 NODE_MAJOR = 22
 """PostGraphile 5 answers with errors on older versions."""
 
@@ -52,7 +55,8 @@ class Contestant:
     def environment_on(self, port: int) -> dict[str, str]:
         """What its process finds in the environment besides what the harness finds itself."""
         address = {"PORT": str(port), "UVICORN_PORT": str(port), "UVICORN_HOST": HOST, "HOST": HOST}
-        return {"DATABASE_URL": self.database.url, **address, **self.environment}
+        database = {"DATABASE_URL": self.database.url, "DATABASE_POOL_SIZE": str(CONNECTIONS)}
+        return {**database, **address, **self.environment}
 
 
 def in_python(small: Database, large: Database, folder: Path) -> list[Contestant]:
@@ -91,7 +95,6 @@ def product(
         "MESSAGE_WORKER": "false",
         "DATA_DIRECTORY": str(folder),
         "PAGE_SIZE_LIMIT": "500",
-        "DATABASE_POOL_SIZE": "10",
     }
     speech = GraphQL(tokens, lambda key: write_id("contact", key))
     command = (sys.executable, "-m", "app", "serve")

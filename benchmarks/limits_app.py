@@ -17,7 +17,7 @@ from benchmarks import limits_sql as sql
 from benchmarks.limits_text_sql import TEXT_PAGE, TEXT_SAVE
 
 Answer = Callable[[asyncpg.Connection, dict[str, Any]], Awaitable[bytes]]
-POOL_SIZE = 10
+POOL_SIZE = int(os.environ["DATABASE_POOL_SIZE"])
 HIGHEST = ("SOFTWARE_DOWNLOAD_MEDIA_ACCESS_QUOTES_CATALOGS_AND_RENEWALS", "VIEW", *["UPDATE"] * 4, "VIEW")
 """What the primary contact holds, whose levels are not stored."""
 

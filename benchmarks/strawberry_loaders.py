@@ -12,7 +12,8 @@ from app import rules
 from app.db import models as m
 from app.db.engine import async_url
 
-engine = create_async_engine(async_url(os.environ["DATABASE_URL"]), pool_size=10, max_overflow=0)
+connections = int(os.environ["DATABASE_POOL_SIZE"])
+engine = create_async_engine(async_url(os.environ["DATABASE_URL"]), pool_size=connections, max_overflow=0)
 sessions = async_sessionmaker(engine, expire_on_commit=False)
 
 

@@ -5,7 +5,8 @@ import { GraphQLScalarType } from "graphql";
 import mercurius from "mercurius";
 import pg from "pg";
 
-const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 10 });
+const max = Number(process.env.DATABASE_POOL_SIZE);
+const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max });
 const schema = readFileSync(new URL("schema.graphql", import.meta.url), "utf8");
 
 /** Runs a statement that PostgreSQL prepares once per connection. */

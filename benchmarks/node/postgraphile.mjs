@@ -6,9 +6,10 @@ import { makePgService } from "postgraphile/adaptors/pg";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
 
 const connectionString = process.env.DATABASE_URL;
+const max = Number(process.env.DATABASE_POOL_SIZE);
 const preset = {
   extends: [PostGraphileAmberPreset],
-  pgServices: [makePgService({ connectionString, schemas: ["public"], poolConfig: { max: 10 } })],
+  pgServices: [makePgService({ connectionString, schemas: ["public"], poolConfig: { max } })],
   grafserv: { graphqlPath: "/graphql", graphiql: false, watch: false },
   grafast: { explain: false },
 };
