@@ -1,5 +1,6 @@
 """Documents: parsed, measured, validated, and kept for the next request with the same text."""
 
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from graphql import (
     OperationDefinitionNode,
     get_operation_ast,
 )
-from graphql.language import Location, Token, TokenKind
+from graphql.language import Lexer, Location, Source, Token, TokenKind
 from graphql.language.parser import Parser
 
 from app.errors import RequestError, bad_input
@@ -37,6 +38,18 @@ class InvalidDocument(RequestError):
     def formatted(self) -> list[dict[str, Any]]:
         """Every fault with its place in the document."""
         return [{**error.formatted, "extensions": {"code": self.code}} for error in self.errors]
+
+
+class _LeanLexer(Lexer):
+    """Reads a name in one step instead of character by character, since most of a document is names."""
+
+    name = re.compile("[A-Za-z0-9_]*")
+
+    def read_name(self, start: int) -> Token:
+        """The name that begins here."""
+        found = self.name.match(self.source.body, start)
+        assert found
+        return self.create_token(TokenKind.NAME, start, found.end(), found[0])
 
 
 class _LeanParser(Parser):
@@ -102,7 +115,9 @@ def _weight(query: str, document: DocumentNode) -> int:
 def checked(schema: GraphQLSchema, query: str) -> DocumentNode:
     """The document that a text stands for. Raises InvalidDocument, or the RequestError of a limit."""
     try:
-        document = _LeanParser(query, max_tokens=MAXIMUM_TOKENS).parse_document()
+        source = Source(query)
+        parser = _LeanParser(source, max_tokens=MAXIMUM_TOKENS, lexer=_LeanLexer(source))
+        document = parser.parse_document()
         check_size(document)
         errors = faults(schema, document, MOST_ERRORS)
     except GraphQLSyntaxError as error:

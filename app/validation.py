@@ -25,10 +25,8 @@ from graphql import (
     VariableNode,
     Visitor,
     specified_rules,
-    visit,
 )
 from graphql.language.ast import QUERY_DOCUMENT_KEYS
-from graphql.language.visitor import EnterLeaveVisitor
 from graphql.pyutils import RefMap
 from graphql.validation import ValidationContext
 from graphql.validation.validate import ValidationAbortedError
@@ -55,33 +53,61 @@ def faults(schema: GraphQLSchema, document: DocumentNode, most: int) -> list[Gra
     context = _Context(schema, document, types, on_error)
     together = _Together(types, [rule(context) for rule in specified_rules])
     try:
-        visit(document, together, WALKED)
+        together.walk(document, None, None)
     except ValidationAbortedError as error:
         # The frames of the validation shall not live as long as the error.
         error.__context__ = None
         errors.append(error.with_traceback(None))
     # What it calls points back at it: nothing of this shall wait until all memory is searched for garbage.
-    together.enter_leave_map.clear()
+    together.calls.clear()
     return errors
 
 
-class _Together(Visitor):
+Called = tuple[Callable[..., None], Callable[..., None]]
+"""What is called for a node before and after all below it."""
+
+
+class _Together:
     """Several visitors on one walk, and the types on the way, which are known before the visitors are called."""
 
     def __init__(self, types: TypeInfo, visitors: Sequence[Visitor]) -> None:
-        super().__init__()
+        self.calls: dict[str, Called] = {}
         self.types = types
         self.visitors = visitors
+        self.path: list[str | int] = []
+        self.ancestors: list[Any] = []
         self.silent: set[int] = set()
         self.silent_until: defaultdict[int, list[int]] = defaultdict(list)
 
-    def get_enter_leave_for_kind(self, kind: str) -> EnterLeaveVisitor:
-        """What is called for nodes of a kind."""
-        try:
-            return self.enter_leave_map[kind]
-        except KeyError:
-            self.enter_leave_map[kind] = EnterLeaveVisitor(self._enter(kind), self._leave(kind))
-            return self.enter_leave_map[kind]
+    def walk(self, node: Any, key: str | int | None, parent: Any) -> None:
+        """Call the visitors for a node, which stands under a key of its parent, and for all below it."""
+        enter, leave = self.calls.get(node.kind) or self._calls(node.kind)
+        path, ancestors = self.path, self.ancestors
+        enter(node, key, parent, path, ancestors)
+        if parent is not None:
+            ancestors.append(parent)
+        for name in WALKED.get(node.kind, ()):
+            below = getattr(node, name)
+            if not below:
+                continue
+            path.append(name)
+            if isinstance(below, tuple):
+                ancestors.append(node)
+                for place, part in enumerate(below):
+                    path.append(place)
+                    self.walk(part, place, below)
+                    path.pop()
+                ancestors.pop()
+            else:
+                self.walk(below, name, node)
+            path.pop()
+        if parent is not None:
+            ancestors.pop()
+        leave(node, key, parent, path, ancestors)
+
+    def _calls(self, kind: str) -> Called:
+        called = self.calls[kind] = (self._enter(kind), self._leave(kind))
+        return called
 
     def _enter(self, kind: str) -> Callable[..., None]:
         types, listeners = getattr(self.types, f"enter_{kind}", None), self._listeners("enter", kind)
