@@ -60,11 +60,10 @@ class _LeanParser(Parser):
 
     nowhere = Token(TokenKind.SOF, 0, 0, 0, 0)
 
-    def loc(self, start_token: Token) -> Location | None:
+    def loc(self, start_token: Token) -> Location:
         """Where a node stands."""
-        place = super().loc(start_token)
-        if place:
-            place.start_token = place.end_token = self.nowhere
+        place = Location(start_token, self._lexer.last_token, self._lexer.source)
+        place.start_token = place.end_token = self.nowhere
         return place
 
 

@@ -5,6 +5,7 @@ and execution walk fragments again at each spread and would not end on a documen
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from graphql import (
     DocumentNode,
@@ -24,13 +25,15 @@ MAXIMUM_ROOT_FIELDS = 25
 MAXIMUM_TOKENS = 10_000
 
 
-@dataclass(frozen=True)
-class Size:
+class Size(NamedTuple):
     """Of a selection: fields on its own level, fields at all with fragments expanded, and levels."""
 
     own: int = 0
     fields: int = 0
     depth: int = 0
+
+
+NOTHING = Size()
 
 
 @dataclass
@@ -45,8 +48,8 @@ class Ruler:
         own = fields = depth = 0
         for node in selections.selections if selections else ():
             if isinstance(node, FieldNode):
-                inner = self.measure(node.selection_set)
-                inner = Size(1, inner.fields + 1, inner.depth + 1)
+                below = self.measure(node.selection_set) if node.selection_set else NOTHING
+                inner = Size(1, below.fields + 1, below.depth + 1)
             elif isinstance(node, FragmentSpreadNode):
                 inner = self._fragment(node.name.value)
             elif isinstance(node, InlineFragmentNode):
@@ -58,7 +61,7 @@ class Ruler:
 
     def _fragment(self, name: str) -> Size:
         if name not in self.known:
-            self.known[name] = Size()
+            self.known[name] = NOTHING
             if name in self.fragments:
                 self.known[name] = self.measure(self.fragments[name].selection_set)
         return self.known[name]
