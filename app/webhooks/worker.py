@@ -160,7 +160,6 @@ class Worker:
                 await self._ears.close(timeout=GRACE_SECONDS)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 self._ears.terminate()
-        await self.sender.close()
 
 
 class Rooms:
