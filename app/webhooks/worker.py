@@ -194,11 +194,8 @@ class Rooms:
 
 
 @asynccontextmanager
-async def sending_webhooks(settings: Settings, database: AsyncEngine) -> AsyncIterator[None]:
-    """Have a worker beside the server, as long as it runs, unless the settings say that others send."""
-    if not settings.webhook_worker:
-        yield
-        return
+async def sending(settings: Settings, database: AsyncEngine) -> AsyncIterator[None]:
+    """Have a worker beside the server, as long as it runs."""
     worker = Worker(settings, database, Sender(settings.webhook_private_addresses))
     task = asyncio.create_task(worker.run())
     try:
