@@ -13,7 +13,7 @@ import typer
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app import demo, development, doctor, history_commands, serving
+from app import demo, development, doctor, history_commands
 from app.config import Misconfigured, Settings
 from app.db.embedded import settings_with_database
 from app.db.migrate import newest_revision
@@ -76,11 +76,13 @@ def serve(
         else:
             verifier_of(settings)
             with_engine(settings, doctor.require_newest_revision)
-    become(serving.command(workers))
+    # Where the settings name no database, the process that serves has to bring one.
+    become("app.serving" if Settings().database_url else "app.embedded_serving", str(workers))
 
 
-def become(command: list[str]) -> NoReturn:
+def become(program: str, *arguments: str) -> NoReturn:
     """Go on as another program, without the memory that we needed so far."""
+    command = [sys.executable, "-m", program, *arguments]
     sys.stdout.flush()
     if sys.platform == "win32":
         # There, a program that becomes another one counts as ended.

@@ -4,7 +4,6 @@ Calendars cannot sign in, so a secret in the address stands for the person. What
 request; whatever does not fit is answered like an address that never was.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
@@ -59,17 +58,13 @@ class Reminder:
         return translate(sentence, self.language, name=self.site.name, number=self.site.number, **parameters)
 
 
-def feed(database: AsyncEngine) -> Callable[[Request], Awaitable[Response]]:
-    """Answers the addresses of calendar subscriptions."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            body = calendar_of(await read(database, request.path_params["secret"]))
-        except (PoolTimeout, OSError) as error:
-            raise HTTPException(503, "The service is busy; try again in a moment.") from error
-        return _response(request, body)
-
-    return answer
+async def feed(database: AsyncEngine, request: Request) -> Response:
+    """Answer the address of a calendar subscription."""
+    try:
+        body = calendar_of(await read(database, request.path_params["secret"]))
+    except (PoolTimeout, OSError) as error:
+        raise HTTPException(503, "The service is busy; try again in a moment.") from error
+    return _response(request, body)
 
 
 async def read(database: AsyncEngine, secret: str) -> Reminder:

@@ -17,7 +17,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from app import calendar, development, history_download
+from app import development, history_download
 from app.calendar_links import PATH
 from app.config import Misconfigured, Settings
 from app.db.engine import create_engine
@@ -29,13 +29,11 @@ from app.http_response import ALWAYS, PROFILES, manner
 from app.live.feed import Feed
 from app.live.subscriptions import Subscriptions
 from app.log import configure_logging
-from app.messages import preview
-from app.messages.worker import working
+from app.on_demand import endpoint, workers
 from app.privilege_uses import Uses, writing_uses
 from app.query.run import Engine
 from app.schema.schema import executable_schema
 from app.tokens import PublishedKeys, Verifier
-from app.webhooks.worker import sending_webhooks
 
 EXPLORER = Path(__file__).parent / "explorer"
 EXPLORER_HEADERS = {
@@ -73,38 +71,38 @@ def create_app(settings: Settings | None = None) -> Starlette:
     )
     feed = Feed(pool, settings)
     subscriptions = Subscriptions(execution, feed, settings)
-    endpoint = Endpoint(execution, subscriptions, settings.request_size_limit, profile)
+    graphql = Endpoint(execution, subscriptions, settings.request_size_limit, profile)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Any]]:
         _collect_less()
         async with (
             writing_uses(uses, settings.privilege_use_interval),
-            sending_webhooks(settings, database),
-            working(settings, database),
+            workers(settings, database),
         ):
             yield {TIMEOUT: settings.request_timeout, MANNER: manner(profile, profile.default)}
         await feed.close()
         await asyncio.gather(pool.close(), writes.close(), database.dispose())
 
     routes: list[BaseRoute] = [
-        Route("/graphql", endpoint),
-        WebSocketRoute("/graphql", endpoint),
+        Route("/graphql", graphql),
+        WebSocketRoute("/graphql", graphql),
         _health(database),
-        Route(PATH, calendar.feed(database)),
+        Route(PATH, endpoint("app.calendar:feed", database)),
         *history_download.routes(execution),
     ]
     if settings.development:
-        routes += _explorer(settings) + preview.routes()
+        routes += _explorer(settings) + _messages()
     handlers = {HTTPException: _http_error, Exception: _unexpected}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
 
 
 def _collect_less() -> None:
-    # What lives as long as the process need not be looked at by every collection.
+    # What lives as long as the process need not be looked at by every collection. Only what is new to the service
+    # makes garbage that is left to it; a higher threshold saves little of the time, and costs megabytes.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 100)
+    gc.set_threshold(5_000, 20, 100)
 
 
 def verifier_of(settings: Settings) -> Verifier:
@@ -143,6 +141,15 @@ def _explorer(settings: Settings) -> list[BaseRoute]:
         Route("/", page),
         Route("/development/personas", personas),
         Mount("/explorer", StaticFiles(directory=EXPLORER)),
+    ]
+
+
+def _messages() -> list[BaseRoute]:
+    """Every message with demo data: the list of them, and each as text and as HTML."""
+    return [
+        Route("/development/messages", endpoint("app.messages.preview:show_all")),
+        Route("/development/messages/{kind}/{language}.txt", endpoint("app.messages.preview:show_text")),
+        Route("/development/messages/{kind}/{language}", endpoint("app.messages.preview:show_html")),
     ]
 
 

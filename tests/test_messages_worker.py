@@ -23,7 +23,8 @@ from app.db.models import User
 from app.db.outbox import Message
 from app.messages import worker as worker_module
 from app.messages.queue import claim
-from app.messages.worker import Worker, working
+from app.messages.worker import Worker
+from app.on_demand import workers
 from app.rules import Language, MessageKind, MessageState
 from app.server import create_app
 from tests.conftest import administer
@@ -276,7 +277,7 @@ async def test_the_server_stops_although_the_mail_server_stalls(
         used = Settings(
             database_url=url_of(own.database), smtp_url=url, mail_from=SENDER, message_worker=True
         )
-        async with asyncio.timeout(10), working(used, own.database):
+        async with asyncio.timeout(10), workers(used, own.database):
             await begun.wait()
     [row] = await own.rows(Message)
     assert (row.state, row.attempts) == (MessageState.QUEUED, 1)
@@ -286,7 +287,7 @@ async def test_the_server_may_leave_sending_to_others(own: World, settings: Sett
     await many(own, 1)
     used = sending(settings, own.database, message_worker=False)
     before = len(asyncio.all_tasks())
-    async with working(used, own.database):
+    async with workers(used, own.database):
         assert len(asyncio.all_tasks()) == before
     assert await states(own) == {MessageState.QUEUED: 1}
 

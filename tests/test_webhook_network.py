@@ -295,9 +295,7 @@ def trusting(authority: trustme.CA) -> ssl.SSLContext:
 
 
 async def attempt(sender: Sender, url: str) -> Outcome:
-    outcome = await sender.send(url, "{}", {"webhook-id": "1"})
-    await sender.close()
-    return outcome
+    return await sender.send(url, "{}", {"webhook-id": "1"})
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "2130706433", "[::ffff:127.0.0.1]"])
@@ -355,7 +353,6 @@ async def test_every_attempt_opens_its_own_connection() -> None:
         sender = Sender(True)
         for _ in range(3):
             assert (await sender.send(partner.url, "{}", {})).delivered
-        await sender.close()
         assert partner.connections == 3
 
 

@@ -6,7 +6,6 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
 
 from app.messages.letters import Letter, write_letter
 from app.rules import Language, MessageKind
@@ -71,16 +70,8 @@ def demo_letter(kind: MessageKind, language: Language) -> Letter:
     return write_letter(kind, language, SITE | DEMO[kind], PORTAL)
 
 
-def routes() -> list[BaseRoute]:
-    """The list of all messages, and each as HTML and as text."""
-    return [
-        Route("/development/messages", _list),
-        Route("/development/messages/{kind}/{language}.txt", _text),
-        Route("/development/messages/{kind}/{language}", _html),
-    ]
-
-
-async def _list(_request: Request) -> Response:
+async def show_all(_request: Request) -> Response:
+    """The list of all messages."""
     rows = "".join(_row(kind) for kind in MessageKind)
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Messages</title></head>'
@@ -100,11 +91,13 @@ def _row(kind: MessageKind) -> str:
     return f"<tr><th>{kind.name}</th>{cells}</tr>"
 
 
-async def _html(request: Request) -> Response:
+async def show_html(request: Request) -> Response:
+    """A message as HTML."""
     return HTMLResponse(_asked_for(request).html, headers=HEADERS)
 
 
-async def _text(request: Request) -> Response:
+async def show_text(request: Request) -> Response:
+    """A message as text, its subject first."""
     letter = _asked_for(request)
     return PlainTextResponse(f"{letter.subject}\n\n{letter.text}", headers=HEADERS)
 

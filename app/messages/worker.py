@@ -146,11 +146,8 @@ class Worker:
 
 
 @asynccontextmanager
-async def working(settings: Settings, database: AsyncEngine) -> AsyncIterator[None]:
-    """A worker beside the server, if the settings say so, stopped with it."""
-    if not settings.message_worker:
-        yield
-        return
+async def sending(settings: Settings, database: AsyncEngine) -> AsyncIterator[None]:
+    """Have a worker beside the server, as long as it runs."""
     worker = Worker(database, settings, delivery_of(settings))
     task = asyncio.create_task(worker.run())
     try:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 
 import httpcore2
 import structlog
@@ -48,12 +49,13 @@ class Sender:
         self, private: bool, trusted: ssl.SSLContext | None = None, names: Resolve = resolve
     ) -> None:
         self.private = private
-        self.pool = httpcore2.AsyncConnectionPool(
-            ssl_context=trusted or httpcore2.default_ssl_context(),
-            max_connections=None,
-            max_keepalive_connections=0,
-            network_backend=GuardedBackend(private, names),
-        )
+        self.backend = GuardedBackend(private, names)
+        self._given = trusted
+
+    @cached_property
+    def trusted(self) -> ssl.SSLContext:
+        """Whose certificates count. Read with the first attempt: it takes memory, and many servers never make one."""
+        return self._given or httpcore2.default_ssl_context()
 
     async def send(
         self, address: str, body: str, headers: Mapping[str, str], seconds: float = TOTAL_SECONDS
@@ -73,17 +75,14 @@ class Sender:
         fields = [(b"host", url.netloc), (b"content-length", str(len(body)).encode())]
         fields += [(name.encode(), value.encode()) for name, value in headers.items()]
         timeouts = {"timeout": {"connect": CONNECT_SECONDS}}
-        async with self.pool.stream(
-            "POST", target, headers=fields, content=body, extensions=timeouts
-        ) as answer:
+        async with (
+            httpcore2.AsyncConnectionPool(self.trusted, network_backend=self.backend) as pool,
+            pool.stream("POST", target, headers=fields, content=body, extensions=timeouts) as answer,
+        ):
             if 200 <= answer.status <= 299:
                 return Outcome(answer.status)
             wished = next((value for name, value in answer.headers if name.lower() == b"retry-after"), b"")
             return Outcome(answer.status, WebhookFailure.BAD_STATUS, _seconds(wished.decode("latin-1")))
-
-    async def close(self) -> None:
-        """Close what is open."""
-        await self.pool.aclose()
 
 
 def _seconds(retry_after: str) -> int:

@@ -160,7 +160,6 @@ class Worker:
                 await self._ears.close(timeout=GRACE_SECONDS)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 self._ears.terminate()
-        await self.sender.close()
 
 
 class Rooms:
@@ -195,11 +194,8 @@ class Rooms:
 
 
 @asynccontextmanager
-async def sending_webhooks(settings: Settings, database: AsyncEngine) -> AsyncIterator[None]:
-    """Have a worker beside the server, as long as it runs, unless the settings say that others send."""
-    if not settings.webhook_worker:
-        yield
-        return
+async def sending(settings: Settings, database: AsyncEngine) -> AsyncIterator[None]:
+    """Have a worker beside the server, as long as it runs."""
     worker = Worker(settings, database, Sender(settings.webhook_private_addresses))
     task = asyncio.create_task(worker.run())
     try:
