@@ -15,6 +15,7 @@ import httpcore2
 import structlog
 from httpx2 import URL
 
+from app.trust import trusted_certificates
 from app.webhook_rules import LONGEST_PAUSE, WebhookFailure
 from app.webhooks.network import AddressForbidden, GuardedBackend, NameNotFound, Resolve, resolve
 
@@ -49,7 +50,7 @@ class Sender:
     ) -> None:
         self.private = private
         self.pool = httpcore2.AsyncConnectionPool(
-            ssl_context=trusted or httpcore2.default_ssl_context(),
+            ssl_context=trusted or trusted_certificates(),
             max_connections=None,
             max_keepalive_connections=0,
             network_backend=GuardedBackend(private, names),
