@@ -21,6 +21,7 @@ from app.errors import RequestError, unauthenticated
 from app.language import preferred
 from app.rules import EMAIL_LENGTH, IBM_ID_LENGTH, NAME_LENGTH
 from app.texts import check_text
+from app.trust import trusted_certificates
 
 LONGEST_TOKEN = 8192
 SUBJECT_LENGTH = 255
@@ -98,7 +99,8 @@ class PublishedKeys:
             if self._tried >= began:
                 return
             try:
-                async with asyncio.timeout(FETCH_LASTS), httpx2.AsyncClient(timeout=FETCH_LASTS) as client:
+                client = httpx2.AsyncClient(timeout=FETCH_LASTS, verify=trusted_certificates())
+                async with asyncio.timeout(FETCH_LASTS), client:
                     self._known = await self._published(client)
                 self._fetched = time.monotonic()
             except UNANSWERED as error:

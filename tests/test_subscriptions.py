@@ -20,7 +20,7 @@ from app import development
 from app.config import Settings
 from app.db.engine import async_url
 from app.db.models import Contact, Membership
-from app.live import listener, sse, websocket
+from app.live import feed, listener, sse, websocket
 from app.live.listener import APPLICATION
 from app.query.ids import parse_id
 from app.rules import ContactType
@@ -419,14 +419,17 @@ async def test_who_leaves_hears_no_more(world: World, server: Server) -> None:
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_whose_membership_ends_by_itself_hears_no_more(
-    world: World, server: Server, transport: str
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch, transport: str
 ) -> None:
+    assert feed.RECHECK <= 5
+    monkeypatch.setattr(feed, "RECHECK", 0.05)
     place = await world.site()
     user, _ = await world.member(place, ends_at=ago(seconds=-60))
-    async with listening(transport, server, user, SITE, place) as heard:
-        # Time passes: nothing is announced.
-        await set_end(world, place, user)
-        assert await heard.refusal() == "FORBIDDEN"
+    with running(create_app(settings)) as server:
+        async with listening(transport, server, user, SITE, place) as heard:
+            # Time passes: nothing is announced.
+            await set_end(world, place, user)
+            assert await heard.refusal() == "FORBIDDEN"
 
 
 async def set_end(world: World, place: Place, user: Person) -> None:
@@ -471,25 +474,23 @@ def short_lived(world: World, person: Person, seconds: float) -> str:
     return jwt.encode({"alg": "ES256"}, claims, development.key(world.settings))
 
 
-async def test_the_end_of_a_token_closes_the_socket(world: World, server: Server) -> None:
-    place = await world.site()
-    token = short_lived(world, place.primary, 5)
-    async with listening("websocket", server, place.primary, EVENTS, place, token=token) as heard:
-        assert isinstance(heard, Socket)
-        await save_contact(place)
-        assert await events(heard, 1) == ["CONTACT_CREATED"]
-        assert await heard.closed() == (4403, "Forbidden")
-    await server.heard_by(place, 0)
-
-
-async def test_the_end_of_a_token_ends_server_sent_events(world: World, server: Server) -> None:
-    place = await world.site()
-    token = short_lived(world, place.primary, 5)
-    async with listening("sse", server, place.primary, EVENTS, place, token=token) as heard:
-        await save_contact(place)
-        assert await events(heard, 1) == ["CONTACT_CREATED"]
-        assert await heard.refusal() == "UNAUTHENTICATED"
-    await server.heard_by(place, 0)
+async def test_the_end_of_a_token_closes_the_socket_and_ends_server_sent_events(
+    world: World, server: Server
+) -> None:
+    one, other = await world.site(), await world.site()
+    tokens = [short_lived(world, place.primary, 5) for place in (one, other)]
+    async with (
+        listening("websocket", server, one.primary, EVENTS, one, token=tokens[0]) as plugged,
+        listening("sse", server, other.primary, EVENTS, other, token=tokens[1]) as stream,
+    ):
+        assert isinstance(plugged, Socket)
+        for place, heard in ((one, plugged), (other, stream)):
+            await save_contact(place)
+            assert await events(heard, 1) == ["CONTACT_CREATED"]
+        assert await plugged.closed() == (4403, "Forbidden")
+        assert await stream.refusal() == "UNAUTHENTICATED"
+    for place in (one, other):
+        await server.heard_by(place, 0)
 
 
 BREAK = (

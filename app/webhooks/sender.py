@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cached_property
 
 import httpcore2
 import structlog
 from httpx2 import URL
 
+from app.trust import trusted_certificates
 from app.webhook_rules import LONGEST_PAUSE, WebhookFailure
 from app.webhooks.network import AddressForbidden, GuardedBackend, NameNotFound, Resolve, resolve
 
@@ -49,13 +49,8 @@ class Sender:
         self, private: bool, trusted: ssl.SSLContext | None = None, names: Resolve = resolve
     ) -> None:
         self.private = private
+        self.trusted = trusted
         self.backend = GuardedBackend(private, names)
-        self._given = trusted
-
-    @cached_property
-    def trusted(self) -> ssl.SSLContext:
-        """Whose certificates count. Read with the first attempt: it takes memory, and many servers never make one."""
-        return self._given or httpcore2.default_ssl_context()
 
     async def send(
         self, address: str, body: str, headers: Mapping[str, str], seconds: float = TOTAL_SECONDS
@@ -75,8 +70,9 @@ class Sender:
         fields = [(b"host", url.netloc), (b"content-length", str(len(body)).encode())]
         fields += [(name.encode(), value.encode()) for name, value in headers.items()]
         timeouts = {"timeout": {"connect": CONNECT_SECONDS}}
+        trusted = self.trusted or trusted_certificates()
         async with (
-            httpcore2.AsyncConnectionPool(self.trusted, network_backend=self.backend) as pool,
+            httpcore2.AsyncConnectionPool(trusted, network_backend=self.backend) as pool,
             pool.stream("POST", target, headers=fields, content=body, extensions=timeouts) as answer,
         ):
             if 200 <= answer.status <= 299:
