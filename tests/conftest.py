@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient
+from hypothesis import settings as examples
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -21,6 +22,10 @@ from app.db.engine import async_url, create_engine
 from app.db.migrate import migrate
 from app.server import create_app
 from tests.world import World
+
+# How long an example takes says something of the machine, not of what is tested.
+examples.register_profile("untimed", deadline=None)
+examples.load_profile("untimed")
 
 CARELESS = ("fsync", "full_page_writes", "synchronous_commit")
 """What PostgreSQL does for the sake of power cuts only."""

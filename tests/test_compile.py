@@ -14,7 +14,7 @@ from app.query.jsontext import LONGEST_CALL, Sql, constant, object_of, text_of, 
 from tests.world import World
 
 readable = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
-some = settings(max_examples=60, deadline=None)
+some = settings(max_examples=60)
 
 
 @pytest.fixture(scope="module")

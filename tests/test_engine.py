@@ -262,7 +262,7 @@ async def both(
 
 
 SDL = reads((Path(__file__).parent.parent / "schema.graphql").read_text())
-relaxed = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+relaxed = settings(max_examples=80, suppress_health_check=list(HealthCheck))
 
 
 @relaxed

@@ -55,7 +55,7 @@ async def test_a_malformed_body_is_a_client_error(client: AsyncClient, body: byt
     assert code(response) == "BAD_USER_INPUT"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     body=st.binary(max_size=200)
     | st.text(max_size=200).map(lambda text: json.dumps({"query": text}).encode())

@@ -132,7 +132,7 @@ async def test_several_fields_of_accept_are_one_list(client: AsyncClient) -> Non
     assert media_type(response) == MODERN
 
 
-@examples(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.text(st.characters(codec="latin-1", min_codepoint=32), max_size=60)
     | st.text('*/,;=q01."', max_size=30)
