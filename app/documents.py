@@ -111,12 +111,16 @@ def _weight(query: str, document: DocumentNode) -> int:
     return document.token_count + len(query) // 100
 
 
+def parsed(query: str) -> DocumentNode:
+    """What graphql-core's `parse` makes of a text, without its tokens. Raises GraphQLSyntaxError."""
+    source = Source(query)
+    return _LeanParser(source, max_tokens=MAXIMUM_TOKENS, lexer=_LeanLexer(source)).parse_document()
+
+
 def checked(schema: GraphQLSchema, query: str) -> DocumentNode:
     """The document that a text stands for. Raises InvalidDocument, or the RequestError of a limit."""
     try:
-        source = Source(query)
-        parser = _LeanParser(source, max_tokens=MAXIMUM_TOKENS, lexer=_LeanLexer(source))
-        document = parser.parse_document()
+        document = parsed(query)
         check_size(document)
         errors = faults(schema, document, MOST_ERRORS)
     except GraphQLSyntaxError as error:

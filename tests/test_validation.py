@@ -17,6 +17,7 @@ from graphql import (
 from graphql.language import Lexer, Source, TokenKind
 from graphql.validation import ValidationRule
 
+from app.documents import parsed
 from app.errors import RequestError
 from app.limits import check_size
 from app.schema.schema import build_schema
@@ -84,6 +85,11 @@ def compared(schema: GraphQLSchema, text: str) -> int:
 
 def test_documents_have_the_same_faults(schema: GraphQLSchema, documents: list[str]) -> None:
     assert [compared(schema, text) > 0 for text in documents] == [text in FAULTY for text in documents]
+
+
+def test_documents_are_parsed_as_graphql_core_parses_them(documents: list[str]) -> None:
+    for text in documents:
+        assert parsed(text).to_dict(locations=True) == parse(text).to_dict(locations=True)
 
 
 @pytest.mark.parametrize("rule", specified_rules)
