@@ -91,7 +91,7 @@ class Execution:
         if self.engine and root is None:
             answered = await self.engine.answer(document, definition, operation.variables or {}, context)
             if answered is not None:
-                return Answer(answered.data.encode(), [described(error) for error in answered.errors])
+                return Answer(answered.data, [described(error) for error in answered.errors])
         await context.sign_in()
         result = execute(
             self.schema,

@@ -56,9 +56,9 @@ class HttpFault(RequestError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is to be said: values or ready JSON as `data`, errors as clients see them, or both."""
+    """What is to be said: values, or ready JSON in pieces, as `data`, errors as clients see them, or both."""
 
-    data: bytes | object = NO_DATA
+    data: list[bytes] | object = NO_DATA
     errors: Sequence[Mapping[str, Any]] = ()
     status: int | None = None
     headers: Headers = ()
@@ -70,7 +70,7 @@ class Answer:
             parts += [b'"errors":', to_json(self.errors)]
         if self.data is not NO_DATA:
             parts += [b"," if self.errors else b"", b'"data":']
-            parts.append(self.data if isinstance(self.data, bytes) else to_json(self.data))
+            parts += self.data if isinstance(self.data, list) else [to_json(self.data)]
         parts.append(b"}")
         return b"".join(parts)
 

@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 
 from app.config import Settings
 from app.db.pool import Pool
-from app.query.jsontext import LONGEST_CALL, Sql, constant, object_of, text_of, with_parameters
+from app.limits import MAXIMUM_ROOT_FIELDS
+from app.query.jsontext import (
+    LONGEST_CALL,
+    MOST_ALONE,
+    Long,
+    Sql,
+    columns_of,
+    constant,
+    object_of,
+    text_of,
+    with_parameters,
+)
 from tests.world import World
 
 readable = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
@@ -91,3 +102,28 @@ async def test_documents_that_differ_in_names_share_a_statement_without_them(
     (sql,) = {sql for sql, _ in asked}
     assert asked[0][1] != asked[-1][1]
     assert not [name for name in ("one", "uno", '"un"', "AsOne") if name in sql]
+
+
+def test_what_can_be_long_has_a_column_of_its_own() -> None:
+    pieces = ["{", Sql("1"), "[", Long("list"), "]", Sql("2"), Long("other"), "}"]
+    before, first, between, last, after = columns_of(pieces)
+    assert (first, last) == ("list", "other")
+    assert (before, between, after) == (
+        text_of(["{", Sql("1"), "["]),
+        text_of(["]", Sql("2")]),
+        text_of(["}"]),
+    )
+
+
+@pytest.mark.parametrize("lists", [1, MOST_ALONE, MOST_ALONE + 1])
+async def test_roots_can_have_any_number_of_lists(world: World, lists: int) -> None:
+    place = await world.site()
+    stranger = await world.person()
+    fields = " ".join(f"l{number}: contacts {{ id }}" for number in range(lists))
+    roots = " ".join(f"s{number}: site(id: $id) {{ {fields} }}" for number in range(MAXIMUM_ROOT_FIELDS))
+    told = await place.primary.ask(f"query($id: ID!) {{ {roots} }}", id=place.id)
+    (one,) = {json.dumps(site) for site in told.values()}
+    assert len(told) == MAXIMUM_ROOT_FIELDS
+    assert [len(contacts) for contacts in json.loads(one).values()] == [1] * lists
+    hidden = await stranger.ask(f"query($id: ID!) {{ {roots} }}", id=place.id)
+    assert set(hidden.values()) == {None}

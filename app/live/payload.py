@@ -91,7 +91,7 @@ class Payloads:
         """Read an object of given values with its relations. The one place that knows in which way."""
         if self.execution.engine:
             try:
-                return Answer(await self._compiled(subscribed, values, context))
+                return Answer([await self._compiled(subscribed, values, context)])
             except (Unplannable, RequestError, GraphQLError, asyncpg.DataError):
                 # Whatever is refused is told by graphql-core, at its place in the response.
                 pass

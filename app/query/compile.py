@@ -42,8 +42,11 @@ from app.query.declare import (
     kept_column,
 )
 from app.query.jsontext import (
+    Long,
     Pieces,
     Sql,
+    as_bytes,
+    columns_of,
     constant,
     first_of,
     if_allowed,
@@ -52,7 +55,7 @@ from app.query.jsontext import (
     text_of,
     with_parameters,
 )
-from app.query.plan import Plan, Run, Unplannable
+from app.query.plan import Parameter, Plan, Run, Unplannable
 from app.query.relations import is_joined, references
 from app.query.structure import Given, given_in
 from app.query.template import Template, Value
@@ -63,9 +66,11 @@ class Compiler:
     """Compiles the reads of one operation."""
 
     arguments: Mapping[int, Mapping[str, Any]]
-    parameters: list[Callable[[Run], Any]] = field(default_factory=list)
+    parameters: list[Parameter] = field(default_factory=list)
     paged: list[Selected] = field(default_factory=list)
     caller: CallerColumns = field(default_factory=CallerColumns)
+    joins: list[str] = field(default_factory=list)
+    """Of roots that lead to one row, of which several columns are read."""
 
     def fill(self, template: Template, selected: Selected | None = None, **texts: str) -> Sql:
         """A template as part of the statement, for a field: with texts in its holes, and its parameters numbered."""
@@ -76,13 +81,30 @@ class Compiler:
         return template.filled(texts)
 
     def plan(self, roots: Iterable[Selected]) -> Plan:
-        """The statement that reads root fields, each into a column. Raises Unplannable."""
-        return self._plan([self._root(root) for root in roots])
+        """The statement that reads root fields. Raises Unplannable."""
+        found = [self._root(root) for root in roots]
+        columns = [column for root in found for column in root]
+        return self._plan(columns, roots=map(len, found))
 
-    def _root(self, root: Selected) -> Sql:
-        if isinstance(root.declaration, Lookup):
-            return looked_up(self, root, root.declaration)
-        return text_of(self._field(root, None))
+    def _root(self, root: Selected) -> list[Sql]:
+        match root.declaration:
+            case Lookup() as lookup:
+                return [looked_up(self, root, lookup)]
+            case Relation() as relation if not (root.is_list or isinstance(relation, Paged)):
+                return self._row(root, relation)
+        return list(map(as_bytes, columns_of(self._field(root, None))))
+
+    def _row(self, root: Selected, relation: Relation) -> list[Sql]:
+        """The columns of the row that a root leads to, which are null where there is none."""
+        columns = columns_of(self.object(root.shape, relation.model))
+        template = rows(relation, None, self.given(root))
+        if len(columns) == 1:
+            return [as_bytes(first_of(self.fill(template, root, columns=columns[0])))]
+        name = f"root{len(self.joins)}"
+        listed = ", ".join(f"{column} AS text{place}" for place, column in enumerate(columns))
+        row = self.fill(template, root, columns=listed)
+        self.joins.append(f" LEFT JOIN LATERAL ({row} LIMIT 1) AS {name} ON true")
+        return [as_bytes(Sql(f"{name}.text{place}")) for place in range(len(columns))]
 
     def completion(self, root: Selected) -> Plan:
         """The statement that reads what an object of given values refers to, each relation into an array of texts.
@@ -91,18 +113,19 @@ class Compiler:
         """
         relations = list(references(root))
         columns = [self._referred(below, relation) for below, relation in relations]
-        return self._plan(columns, [id(below) for below, _ in relations])
+        return self._plan(columns, relations=[id(below) for below, _ in relations])
 
-    def _plan(self, columns: list[Sql], relations: Iterable[int] = ()) -> Plan:
+    def _plan(self, columns: list[Sql], roots: Iterable[int] = (), relations: Iterable[int] = ()) -> Plan:
         if not columns:
             return Plan("", [], self.paged)
-        filled = self.fill(whole(), columns=", ".join(columns), known=", ".join(self._known()))
+        known, joins = ", ".join(self._known()), "".join(self.joins)
+        filled = self.fill(whole(), columns=", ".join(columns), known=known, joins=joins)
         statement = with_parameters(filled, cache(self._number_of))
-        return Plan(statement, self.parameters, self.paged, list(relations))
+        return Plan(statement, self.parameters, self.paged, list(roots), list(relations))
 
     def _number_of(self, text: str) -> int:
         """The number of a new parameter that is the same for every request."""
-        self.parameters.append(lambda _: text)
+        self.parameters.append(text)
         return len(self.parameters)
 
     def _known(self) -> Iterable[str]:
@@ -185,7 +208,8 @@ class Compiler:
         text = text_of(self.object(selected.shape, relation.model))
         local, given = local_of(relation, parent), self.given(selected)
         if selected.is_list:
-            return ["[", Sql(f"({self.fill(joined_rows(relation, local, given), selected, text=text)})"), "]"]
+            texts = self.fill(joined_rows(relation, local, given), selected, text=text)
+            return ["[", Long(f"({texts})"), "]"]
         found = first_of(self.fill(rows(relation, local, given), selected, columns=text))
         if relation.follows and relation.follows is not SEEING[parent]:
             return [if_allowed(self.fill(allowed(relation.follows, parent)), found)]

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from app.query.collect import Selected, Shape
 from app.query.compile_rows import Cut, cut, local_of, rows, size
 from app.query.declare import Paged, Relation
-from app.query.jsontext import Pieces, Sql, boolean, object_of, text_of
+from app.query.jsontext import Pieces, Sql, around, boolean, object_of, text_of
 from app.query.structure import Given
 from app.query.template import Template
 
@@ -130,7 +130,8 @@ def connection(compiler: Compiler, selected: Selected, paged: Paged, parent: Any
     whole = object_of((below.key, values[below.name](below)) for below in shape.fields)
     if not page.columns and not page.beyond:
         return whole
-    return [compiler.gathered(text_of(whole), page.rows())]
+    listed = page.rows()
+    return around(whole, lambda column: compiler.gathered(column, listed))
 
 
 def _count(compiler: Compiler, selected: Selected, template: Template) -> Sql:

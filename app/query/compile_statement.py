@@ -12,7 +12,7 @@ from app.query.template import Draft, Template, hole
 
 @cache
 def whole() -> Template:
-    """What the statement reads goes into `columns`, what it asks of the caller into `known`.
+    """What the statement reads goes into `columns`, what it asks of the caller into `known`; `joins` come last.
 
     There is no row when nobody has signed in with this identity.
     """
@@ -28,7 +28,7 @@ def whole() -> Template:
         .cte(CALLER)
         .prefix_with("MATERIALIZED")
     )
-    return draft.statement(sa.select(hole("columns")).select_from(caller))
+    return draft.statement(sa.select(hole("columns")).select_from(caller).suffix_with(hole("joins")))
 
 
 @cache

@@ -5,11 +5,13 @@ documents that differ in names only share a statement, which PostgreSQL has pars
 """
 
 from collections.abc import Callable, Iterable
+from itertools import groupby
 from typing import Any
 
 LONGEST_CALL = 99
 """Values in one format; PostgreSQL takes a hundred arguments."""
-
+MOST_ALONE = 30
+"""Long texts of a root with columns of their own; PostgreSQL takes 1,664 columns, and there are 25 roots at most."""
 
 MARK = "\0"
 """Stands around what is no SQL yet. It cannot stand in any other text of PostgreSQL's."""
@@ -17,6 +19,12 @@ MARK = "\0"
 
 class Sql(str):
     """SQL as text. Any other text is a constant: it comes into a statement by `constant` only."""
+
+    __slots__ = ()
+
+
+class Long(Sql):
+    """SQL of a text about many rows, which can be long."""
 
     __slots__ = ()
 
@@ -58,6 +66,33 @@ def text_of(pieces: Pieces) -> Sql:
         return text_of([text_of(part) for part in parts])
     form = "".join("%s" if isinstance(piece, Sql) else piece.replace("%", "%%") for piece in pieces)
     return Sql(f"format({constant(form)}, {', '.join(values)})")
+
+
+def columns_of(pieces: Pieces) -> list[Sql]:
+    """Columns whose texts, one after the other, are that of the pieces.
+
+    What can be long stands alone: PostgreSQL copies it with every expression that it is put into.
+    """
+    if sum(isinstance(piece, Long) for piece in pieces) > MOST_ALONE:
+        return [text_of(pieces)]
+    columns = list[Sql]()
+    for is_long, group in groupby(pieces, lambda piece: isinstance(piece, Long)):
+        run = list(group)
+        columns += map(Sql, run) if is_long else [text_of(run)]
+    return columns
+
+
+def as_bytes(text: Sql) -> Sql:
+    """A text that is only passed on (see `Pool`)."""
+    return Sql(f"CAST({text} AS VARCHAR)")
+
+
+def around(pieces: Pieces, enclose: Callable[[Sql], Sql]) -> Pieces:
+    """The pieces, put into a statement as one expression; where only one is not constant, the others stay outside."""
+    values = [piece for piece in pieces if isinstance(piece, Sql)]
+    if len(values) != 1:
+        return [Long(enclose(text_of(pieces)))]
+    return [Long(enclose(piece)) if isinstance(piece, Sql) else piece for piece in pieces]
 
 
 def merged(pieces: Iterable[Any]) -> list[Any]:

@@ -45,18 +45,24 @@ class Run:
     keys: Mapping[int, list[UUID | None]] = field(default_factory=dict)
 
 
+Parameter = str | Callable[[Run], Any]
+"""A text that is the same for every request, or what finds the value of a request."""
+
+
 @dataclass(frozen=True)
 class Plan:
-    """A compiled statement. Its one row has a column for each root, or for each relation of given values.
+    """A compiled statement. Its one row has columns for each root, or one for each relation of given values.
 
-    There is no row when the caller has never signed in. Nothing to be asked is an empty statement.
+    `roots` says how many columns make a root's text. There is no row when the caller has never signed in. Nothing to be
+    asked is an empty statement.
     """
 
     sql: str
-    parameters: list[Callable[[Run], Any]]
+    parameters: list[Parameter]
     paged: list[Selected]
+    roots: list[int] = field(default_factory=list)
     relations: list[int] = field(default_factory=list)
 
     def values(self, run: Run) -> list[Any]:
         """The parameters of a request, in their order."""
-        return [plain(value_of(run)) for value_of in self.parameters]
+        return [one if isinstance(one, str) else plain(one(run)) for one in self.parameters]

@@ -2,7 +2,8 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 import asyncpg
@@ -22,6 +23,9 @@ from app.query.page import Page
 from app.query.plan import Plan, Run
 
 ById = Mapping[int, Mapping[str, Any]]
+Json = list[bytes]
+"""A text in pieces. It can be long, so it is copied once, when all of the answer is there."""
+NULL = [b"null"]
 
 
 class Rows(Protocol):
@@ -44,10 +48,10 @@ class Caller(planned.Caller, Protocol):
 
 @dataclass
 class Answered:
-    """The JSON text of `data`, and the errors of fields that are null because of them."""
+    """The JSON text of `data` in pieces, and the errors of fields that are null because of them."""
 
-    data: str
-    errors: list[GraphQLError] = field(default_factory=list)
+    data: Json
+    errors: list[GraphQLError]
 
 
 @dataclass
@@ -62,7 +66,7 @@ class Prepared:
     variables: Any
     caller: Caller
 
-    async def read(self) -> dict[str, str] | None:
+    async def read(self) -> dict[str, Json] | None:
         """The texts of the roots that are read, by their keys; nothing when the caller has to sign in first.
 
         Everything about the values of all roots is refused here, before anything is done.
@@ -70,7 +74,7 @@ class Prepared:
         plan, *others = self.plans
         if self.caller.identity is None:
             public = all(isinstance(root.declaration, OfCaller) for root in self.forest.read)
-            return dict.fromkeys((root.key for root in self.forest.read), "null") if public else None
+            return dict.fromkeys((root.key for root in self.forest.read), NULL) if public else None
         for other in others:
             other.values(self._run(self.caller.identity, {}))
         if self.forest.resolved:
@@ -82,33 +86,35 @@ class Prepared:
         if row is None:
             await self.caller.sign_in()
             row = await self.pool.row(plan.sql, plan.values(run))
-        return {root.key: self._noted(value) for root, value in zip(self.forest.read, row, strict=True)}
+        columns = iter(row)
+        widths = zip(self.forest.read, plan.roots, strict=True)
+        return {root.key: self._text(list(islice(columns, width))) for root, width in widths}
 
-    def _noted(self, value: str | list[str]) -> str:
+    def _text(self, columns: list[Any]) -> Json:
         """The text of a root; what is told beside it of the use of privileges is remembered."""
-        if isinstance(value, str):
-            return value
-        text, *uses = value
-        self.caller.note(uses_in(uses))
-        return text
+        first = columns[0]
+        if isinstance(first, list):
+            text, *uses = first
+            self.caller.note(uses_in(uses))
+            return [text.encode()]
+        return NULL if first is None else [column for column in columns if column]
 
-    async def answered(self, texts: dict[str, str]) -> Answered:
+    async def answered(self, texts: dict[str, Json]) -> Answered:
         """The response, with the texts of the roots that are read; the others are resolved in their order."""
-        answered = Answered("")
+        errors = []
         for root, plan in zip(self.forest.resolved, self.plans[1:], strict=True):
             try:
-                texts[root.key] = await self._resolved(root, plan)
+                texts[root.key] = [(await self._resolved(root, plan)).encode()]
             except Exception as error:
                 # Whatever it is, it is told at the place of the field, which can always be null.
-                answered.errors.append(located_error(error, [root.node], [root.key]))
-                texts[root.key] = "null"
-        typename = f'"{self.forest.type.name}"'
-        # Texts can be long, so they are copied once.
-        pieces = ["{"]
+                errors.append(located_error(error, [root.node], [root.key]))
+                texts[root.key] = NULL
+        typename = [f'"{self.forest.type.name}"'.encode()]
+        pieces = [b"{"]
         for root in self.forest.roots:
-            pieces += ["," if len(pieces) > 1 else "", f'"{root.key}":', texts.get(root.key) or typename]
-        answered.data = "".join([*pieces, "}"])
-        return answered
+            name = f'{"," if len(pieces) > 1 else ""}"{root.key}":'
+            pieces += [name.encode(), *(texts.get(root.key) or typename)]
+        return Answered([*pieces, b"}"], errors)
 
     async def _resolved(self, root: Selected, plan: Plan) -> str:
         if isinstance(root.declaration, Value):
