@@ -119,11 +119,7 @@ async def test_who_is_interrupted_while_a_connection_is_opened_leaves_none(
 
 
 async def test_texts_of_one_type_are_passed_on_as_bytes_and_no_column_has_that_type(pool: Pool) -> None:
-    assert list(await pool.row("SELECT CAST($1 AS VARCHAR), CAST($1 AS TEXT)", ["é𐀀"])) == [
-        "é𐀀".encode(),
-        "é𐀀",
-    ]
-    of_ours = (
-        "table_schema = 'public' AND data_type = 'character varying' AND table_name <> 'alembic_version'"
-    )
+    told = await pool.row("SELECT CAST($1 AS BPCHAR), CAST($2 AS TEXT)", ["é𐀀 "] * 2)
+    assert list(told) == ["é𐀀 ".encode(), "é𐀀 "]
+    of_ours = "table_schema = 'public' AND data_type = 'character'"
     assert not await pool.rows(f"SELECT table_name FROM information_schema.columns WHERE {of_ours}", [])

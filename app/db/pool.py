@@ -154,9 +154,9 @@ class Pool:
         try:
             # JSON is written as a text, and read as what it means.
             await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=json.loads)
-            # No column of ours is a VARCHAR: it is the type of texts that are passed on as the bytes they came as.
+            # Nothing of ours is a BPCHAR: it is the type of texts that are passed on as the bytes they came as.
             await connection.set_type_codec(
-                "varchar", schema="pg_catalog", format="binary", encoder=str.encode, decoder=bytes
+                "bpchar", schema="pg_catalog", format="binary", encoder=str.encode, decoder=bytes
             )
         except BaseException:
             connection.terminate()

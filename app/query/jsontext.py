@@ -84,7 +84,7 @@ def columns_of(pieces: Pieces) -> list[Sql]:
 
 def as_bytes(text: Sql) -> Sql:
     """A text that is only passed on (see `Pool`)."""
-    return Sql(f"CAST({text} AS VARCHAR)")
+    return Sql(f"CAST({text} AS BPCHAR)")
 
 
 def around(pieces: Pieces, enclose: Callable[[Sql], Sql]) -> Pieces:
