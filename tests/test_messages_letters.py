@@ -3,6 +3,7 @@
 import email
 import re
 from datetime import UTC, datetime
+from email.header import decode_header
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -13,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 from httpx2 import AsyncClient
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
@@ -305,19 +306,74 @@ def test_no_name_and_no_justification_gets_out_of_its_place(
     assert ">" in "".join(names.values()) or all(line.startswith("> ") for line in quoted)
 
 
+def sent(letter: Letter, to: Address | None = None, sender: Address | None = None) -> bytes:
+    """A letter as an e-mail on the wire."""
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    to, sender = to or address_of("ana@example.com"), sender or sender_of(SENDER)
+    return mail_of(uuid4(), letter, EN, to, sender, at).as_bytes(policy=SMTP)
+
+
 def read_again(letter: Letter, to: Address | None = None) -> EmailMessage:
     """A letter as an e-mail that has gone over the wire."""
-    at = datetime(2026, 3, 1, tzinfo=UTC)
-    mail = mail_of(uuid4(), letter, EN, to or address_of("ana@example.com"), sender_of(SENDER), at)
-    read: Any = email.message_from_bytes(mail.as_bytes(policy=SMTP), policy=SMTP)
+    read: Any = email.message_from_bytes(sent(letter, to), policy=SMTP)
     return read
 
 
-@given(st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=150))
-def test_a_subject_arrives_as_it_was_written(name: str) -> None:
-    letter = write_letter(MessageKind.ACCESS_REQUESTED, FR, PLAIN | {"requester_name": f"a{name}z"})
+def lines_of(content: bytes, name: str) -> str:
+    """A header as it is on the wire, in lines that are not too long."""
+    [lines] = re.findall(rf"^{name}: [^\r]+(?:\r\n [^\r]+)*", content.decode("ascii"), re.MULTILINE)
+    assert max(map(len, lines.splitlines())) <= 76
+    return lines.removeprefix(f"{name}: ")
+
+
+def decoded(lines: str) -> str:
+    """What a header says to any reader, after RFC 2047: blanks between encoded words do not count."""
+    word = r"=\?utf-8\?[bq]\?[^? ]+\?="
+    adjacent = rf"(?<!\S){word}(?:\s+{word})*(?!\S)"
+    return re.sub(adjacent, lambda run: "".join(map(word_of, run[0].split())), lines.replace("\r\n", ""))
+
+
+def word_of(encoded: str) -> str:
+    """What an encoded word stands for: each for whole characters."""
+    assert len(encoded) <= 75
+    [(content, charset)] = decode_header(encoded)
+    return content.decode(charset)
+
+
+# Few characters, so that many are blanks; the others have every length in UTF-8.
+blanks = st.text(f" {NBSP}\N{EM SPACE}\N{IDEOGRAPHIC SPACE}0é¡漢𐀀", min_size=20, max_size=150)
+written = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=150)
+ascii_text = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=150)
+
+
+@given(blanks | written | ascii_text, st.sampled_from(Language))
+@example("00000" + 10 * NBSP + "𐀀𐀀𐀀𐀀 ¡", FR)
+def test_a_subject_arrives_as_it_was_written(name: str, language: Language) -> None:
+    letter = write_letter(MessageKind.ACCESS_REQUESTED, language, PLAIN | {"requester_name": f"a{name}z"})
     expected = letter.subject.replace("=?", "= ?")
-    assert " ".join(str(read_again(letter)["Subject"]).split()) == " ".join(expected.split())
+    assert decoded(lines_of(sent(letter), "Subject")) == expected
+    assert read_again(letter)["Subject"] == expected
+
+
+@given(blanks)
+def test_a_sender_arrives_as_they_are_called(name: str) -> None:
+    sender = Address(f"é{name}z", addr_spec="accounts@example.com")
+    lines = lines_of(sent(Letter("a", "b", "c"), sender=sender), "From")
+    assert decoded(lines) == f"é{name}z <accounts@example.com>"
+    assert lines.endswith(" <accounts@example.com>")
+
+
+def test_an_ordinary_subject_can_be_read_as_it_is_sent() -> None:
+    letter = letter_of(MessageKind.ACCESS_REQUESTED, EN, requester_name="Ana, " * 20)
+    assert lines_of(sent(letter), "Subject").replace("\r\n", "") == letter.subject
+
+
+@given(st.lists(st.sampled_from(["\r", "\n", "\v", "\x85", " ", "Bcc: x", "é", "=?utf-8?q?=0ABcc:_x?="])))
+def test_no_subject_gets_out_of_its_header(parts: list[str]) -> None:
+    letter = Letter("".join(["a", *parts, "z"]), "b", "c")
+    expected = " ".join(letter.subject.splitlines()).replace("=?", "= ?")
+    assert decoded(lines_of(sent(letter), "Subject")) == read_again(letter)["Subject"] == expected
+    assert "Bcc" not in read_again(letter)
 
 
 ENCODED = ["=?utf-8?q?=0ABcc=3A_x?=@example.com", "a=?utf-8?b?CkJjYzogeA==?=@example.com", "=?a@example.com"]
