@@ -1,7 +1,8 @@
 """An operation as one SQL statement that writes the response.
 
 Every object becomes an expression that formats its JSON text, every relation a subquery of its parent, so that a
-whole page is one statement on one snapshot and Python only passes the text on. What the caller may see is compiled
+whole page is one statement on one snapshot and Python only passes the text on. What is long is a column of its own,
+which is never copied into a longer text, nor read as anything but bytes. What the caller may see is compiled
 in from the policy. A statement is compiled once for each shape; whatever differs between requests of the same shape
 (keys, cursors, the caller and their sites) is a parameter, filled in by `run`. So are the names that clients chose.
 
