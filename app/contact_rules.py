@@ -32,6 +32,8 @@ TEXTS = {
 BY_COUNTRY = ("state_or_province", "postal_code")
 """What only some countries' addresses have."""
 COUNTRY = re.compile("[A-Za-z]{2}")
+MOST_KEPT = 4_096
+"""Addresses and numbers whose normal forms are kept: most of a form that is saved was saved before."""
 
 
 class ContactForm(Protocol):
@@ -54,7 +56,8 @@ def check_contact(form: ContactForm) -> tuple[dict[str, Any], list[Fault]]:
     values: dict[str, Any] = {name: tidy(getattr(form, name)) for name in TEXTS}
     faults = list(_check_texts(values))
     # What cannot even be read is not looked at any further.
-    readable = {name for name in TEXTS if (camel(name),) not in {fault.path for fault in faults}}
+    unreadable = {fault.path for fault in faults}
+    readable = {name for name in TEXTS if (camel(name),) not in unreadable}
     faults += _check_types(form.types)
     values["types"] = [kind for kind in ContactType if kind in form.types]
     if "email" in readable:
@@ -98,10 +101,16 @@ def check_typed_email(value: str, *path: str | int) -> tuple[str, list[Fault]]:
 
 def check_email(value: str, *path: str | int) -> tuple[str, list[Fault]]:
     """The address in its normal form, or the fault. Nothing is looked up in the network."""
+    normal = _normal_email(value)
+    return (normal, []) if normal else (value, [Fault(code=Code.INVALID_EMAIL, path=path)])
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _normal_email(value: str) -> str | None:
     try:
-        return validate_email(value, check_deliverability=False).normalized, []
+        return validate_email(value, check_deliverability=False).normalized
     except EmailNotValidError:
-        return value, [Fault(code=Code.INVALID_EMAIL, path=path)]
+        return None
 
 
 def _check_country(values: dict[str, Any], readable: set[str]) -> list[Fault]:
@@ -140,14 +149,22 @@ def address_rules(country: str, state: str | None = None) -> ValidationRules | N
 
 
 def _check_phone(value: str, country: str) -> tuple[str, list[Fault]]:
+    normal = _normal_phone(value, country)
+    if normal is None:
+        return value, [Fault(code=Code.INVALID_PHONE, path=("phone",), parameters={"country": country})]
+    return normal, []
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _normal_phone(value: str, country: str) -> str | None:
     try:
         number = phonenumbers.parse(value, country)
     except phonenumbers.NumberParseException:
-        number = phonenumbers.PhoneNumber()
+        return None
     if not phonenumbers.is_valid_number(number):
-        return value, [Fault(code=Code.INVALID_PHONE, path=("phone",), parameters={"country": country})]
+        return None
     extension = f";ext={number.extension}" if number.extension else ""
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) + extension, []
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) + extension
 
 
 def _check_state(state: str | None, rules: ValidationRules) -> tuple[str | None, list[Fault]]:

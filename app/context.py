@@ -191,10 +191,26 @@ def _lock_site_of(model: type[Row]) -> Prepared:
 @cache
 def _with_standing(model: type[Row]) -> Prepared:
     """A row with a `key`, locked, and the values of the standing of the user with a `user_id` at its site."""
-    user_id = sa.bindparam("user_id", type_=sa.Uuid)
-    own = sa.and_(OWN.site_id == model.site_id, OWN.user_id == user_id, OWN.active)
-    found = sa.select(model, *standing(OWN)).outerjoin(OWN, own).where(model.id == KEY)
+    found = sa.select(model, *standing(OWN)).outerjoin(OWN, _is_own(model)).where(model.id == KEY)
     return prepare(found.with_for_update(key_share=True, of=model))
+
+
+@cache
+def _of_member(model: type[Row]) -> Prepared:
+    """The same for a member of the site, which is locked before: both in one statement.
+
+    PostgreSQL reads anew what it locks, so nothing here is older than the lock of the site. What was not there when
+    the statement began is not found, be it the row or the membership.
+    """
+    found = sa.select(model, *standing(OWN)).join(OWN, _is_own(model)).where(model.id == KEY)
+    if model is not Site:
+        found = found.join(Site, Site.id == model.site_id)
+    return prepare(found.with_for_update(key_share=True, of=[Site, model, OWN]))
+
+
+def _is_own(model: type[Row]) -> sa.ColumnElement[bool]:
+    user_id = sa.bindparam("user_id", type_=sa.Uuid)
+    return sa.and_(OWN.site_id == model.site_id, OWN.user_id == user_id, OWN.active)
 
 
 @dataclass
@@ -218,10 +234,7 @@ class Transaction:
 
         Raises WRONG_ID_KIND, NOT_FOUND for what the caller may not see, and FORBIDDEN with the rule in words.
         """
-        key = key_in(id, model, *path)
-        if self.only_site_id is None:
-            await self.session.execute(_lock_site_of(model), {"key": key})
-        row = await self._with_standing(model, key)
+        row = await self._with_standing(model, key_in(id, model, *path))
         if row is None or not allows(self.actor, SEEING[model], row):
             raise refuse(Code.NOT_FOUND, *path)
         self.require(action, row, *path)
@@ -229,14 +242,22 @@ class Transaction:
 
     async def _with_standing(self, model: type[Row], key: UUID) -> Row | None:
         """The locked row, and the caller's rights at its site as earlier writers left them."""
-        given = {"key": key, "user_id": self.actor.user_id}
-        found = (await self.session.execute(_with_standing(model), given)).one_or_none()
+        found = await self._locked(model, {"key": key, "user_id": self.actor.user_id})
         if found is None or self.only_site_id not in (None, found[0].site_id):
             return None
         row, role, *levels = found
         standings = {row.site_id: Standing(role, *levels)} if role else {}
         self.actor = replace(self.actor, standings=MappingProxyType(standings))
         return row
+
+    async def _locked(self, model: type[Row], given: Mapping[str, Any]) -> Any:
+        """The values of `_with_standing`, read once nobody else writes to the site."""
+        if self.only_site_id is None:
+            found = (await self.session.execute(_of_member(model), given)).one_or_none()
+            if found is not None:
+                return found
+            await self.session.execute(_lock_site_of(model), given)
+        return (await self.session.execute(_with_standing(model), given)).one_or_none()
 
     async def lock_site(self, site_id: UUID | None) -> None:
         """Wait for other writers of the site, and see the caller's rights as they left them."""

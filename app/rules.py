@@ -6,6 +6,7 @@ Every check yields the faults it finds, so that a form is refused once with all 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import Any
 
 from app.errors import Code, Fault, message
@@ -292,6 +293,7 @@ class Privilege:
         return (*([camel(self.group)] if self.group else []), camel(self.name))
 
 
+@cache
 def camel(name: str) -> str:
     """A field's name as the schema spells it."""
     head, *tail = name.split("_")

@@ -112,12 +112,22 @@ async def test_the_first_broken_link_is_told(
     assert summary(await verify(world_alone.database, other.site_id)) == (6, 1, None)
 
 
+WRITTEN = text(
+    "INSERT INTO history_event (stream, event, actor_name, subject_type, subject_id, subject_name)"
+    " VALUES (:person, 'USER_REGISTERED', 'me', 'user', :person, 'me')"
+)
+
+
 async def test_the_settings_of_a_session_change_no_hash(world_alone: World, owner: AsyncEngine) -> None:
     await places_of(world_alone)
+    person = {"person": uuid4()}
+    wrong = text("SELECT count(*) FROM history_event AS e WHERE hash <> hash_of_history_event(e)")
     async with owner.connect() as connection:
         for setting in ("timezone = 'Asia/Kathmandu'", "bytea_output = 'escape'", "datestyle = 'German'"):
             await connection.execute(text(f"SET {setting}"))
-        wrong = text("SELECT count(*) FROM history_event AS e WHERE hash <> hash_of_history_event(e)")
+            await connection.execute(WRITTEN, person)
+        assert await connection.scalar(wrong) == 0
+        await connection.execute(text("RESET ALL"))
         assert await connection.scalar(wrong) == 0
 
 
@@ -158,12 +168,8 @@ async def test_a_broken_history_of_a_person_is_told_by_their_key(
     world_alone: World, owner: AsyncEngine, environment: Environment
 ) -> None:
     person = uuid4()
-    insert = text(
-        "INSERT INTO history_event (stream, event, actor_name, subject_type, subject_id, subject_name)"
-        " VALUES (:person, 'USER_REGISTERED', 'me', 'user', :person, 'me')"
-    )
     async with world_alone.database.begin() as connection:
-        await connection.execute(insert, {"person": person})
+        await connection.execute(WRITTEN, {"person": person})
     async with owner.begin() as connection:
         await connection.execute(text("ALTER TABLE history_event DISABLE TRIGGER ALL"))
         await connection.execute(text("UPDATE history_event SET actor_name = 'you'"))

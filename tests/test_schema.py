@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from graphql import (
@@ -12,14 +13,23 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLSchema,
+    coerce_input_value,
     get_introspection_query,
+    get_nullable_type,
+    is_input_object_type,
+    is_list_type,
     is_non_null_type,
+    is_required_input_field,
     specified_directives,
 )
 from httpx2 import AsyncClient
+from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.types.scalar import DEFAULT_SCALAR_REGISTRY
+from strawberry.types.arguments import InputContext
 
 from app.db.models import Contact
 from app.policy import SEEING, Action, allowed
+from app.query.collect import EXTENSION
 from app.schema.schema import build_schema, sdl
 
 BUILT_IN = {"String", "Int", "Float", "Boolean", "ID"}
@@ -32,6 +42,39 @@ def schema() -> GraphQLSchema:
 
 def test_the_committed_schema_is_fresh(schema: GraphQLSchema, repository: Path) -> None:
     assert (repository / "schema.graphql").read_text() == sdl(schema), "run make format"
+
+
+def sample(kind: Any, whole: bool) -> Any:
+    """A value of a type of inputs, with all of its fields or only with those that it needs."""
+    kind = get_nullable_type(kind)
+    if is_list_type(kind):
+        return [sample(kind.of_type, whole)] * 2
+    if is_input_object_type(kind):
+        fields = kind.fields.items()
+        return {n: sample(f.type, whole) for n, f in fields if whole or is_required_input_field(f)}
+    if isinstance(kind, GraphQLEnumType):
+        return next(iter(kind.values))
+    return {"Int": 7, "Boolean": True, "DateTime": "2026-03-01T09:30:00Z"}.get(kind.name, "text")
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["all fields", "only what is needed"])
+def test_inputs_are_what_strawberry_makes_of_them(schema: GraphQLSchema, whole: bool) -> None:
+    context = InputContext(None, StrawberryConfig(), DEFAULT_SCALAR_REGISTRY, ())
+    kinds = [kind for kind in schema.type_map.values() if isinstance(kind, GraphQLInputObjectType)]
+    definitions = [kind.extensions[EXTENSION] for kind in kinds]
+    values = [coerce_input_value(sample(kind, whole), kind) for kind in kinds]
+
+    def made() -> list[Any]:
+        pairs = zip(values, definitions, strict=True)
+        return [context.convert(value, definition.origin) for value, definition in pairs]
+
+    ours, hooks = made(), [definition.from_input for definition in definitions]
+    for definition in definitions:
+        definition.from_input = None
+    theirs = made()
+    for definition, hook in zip(definitions, hooks, strict=True):
+        definition.from_input = hook
+    assert len(ours) > 50 and ours == theirs
 
 
 def described(schema: GraphQLSchema) -> list[tuple[str, str | None]]:

@@ -1,26 +1,31 @@
 """The schema, put together: Strawberry's definition, with the declared fields read by the read engine."""
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 import strawberry
 from graphql import (
+    GraphQLInputObjectType,
     GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLResolveInfo,
     GraphQLSchema,
     GraphQLUnionType,
     build_ast_schema,
+    get_nullable_type,
+    is_leaf_type,
     lexicographic_sort_schema,
     parse,
     print_schema,
 )
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types.arguments import InputContext
 
 from app.errors import unauthenticated
 from app.policy import has_rule
-from app.query.collect import collect, declaration_of
+from app.query.collect import EXTENSION, collect, declaration_of
 from app.query.declare import tables_of
 from app.query.rows import TYPE
 from app.schema.calendar import CalendarSubscription
@@ -91,11 +96,33 @@ def build_schema() -> GraphQLSchema:
     for kind in schema.type_map.values():
         if isinstance(kind, GraphQLInterfaceType | GraphQLUnionType):
             kind.resolve_type = _type_name
+        elif isinstance(kind, GraphQLInputObjectType):
+            kind.extensions[EXTENSION].from_input = _making(kind)
         elif isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
             kind.is_type_of = None
             _check_rules(kind)
             _attach(kind, is_root=kind is schema.query_type)
     return schema
+
+
+def _making(kind: GraphQLInputObjectType) -> Callable[[type, Mapping[str, Any], InputContext], Any]:
+    """Makes an input of the values of a request. Strawberry would find out anew of what fields, for every value."""
+    fields = []
+    for name, field in kind.fields.items():
+        definition = field.extensions[EXTENSION]
+        # Leaves are what graphql-core has made of them.
+        is_leaf = is_leaf_type(get_nullable_type(field.type))
+        fields.append((name, definition.python_name, None if is_leaf else definition.resolve_type()))
+
+    def make(model: type, values: Mapping[str, Any], context: InputContext) -> Any:
+        given = {
+            python_name: context.convert(values[name], type_, name) if type_ else values[name]
+            for name, python_name, type_ in fields
+            if name in values
+        }
+        return model(**given)
+
+    return make
 
 
 def _check_rules(kind: GraphQLObjectType) -> None:
