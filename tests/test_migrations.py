@@ -23,7 +23,7 @@ T = TypeVar("T")
 CATALOGUE = {
     "columns": """
         SELECT attrelid::regclass, attname, format_type(atttypid, atttypmod), attnotnull, attgenerated,
-            pg_get_expr(adbin, adrelid)
+            attcollation::regcollation, pg_get_expr(adbin, adrelid)
         FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
             LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
         WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped""",

@@ -1,4 +1,5 @@
-"""What need not be looked at with every change: who is primary, when a contact changes otherwise; the time zone, twice.
+"""What need not be done with every change: who is primary, when a contact changes otherwise; the time zone, twice;
+deliveries to nobody.
 
 A history event is hashed by a function with a time zone of its own, so the trigger that calls it needs none.
 """
@@ -15,9 +16,24 @@ CREATE CONSTRAINT TRIGGER site_has_primary_contact_record AFTER UPDATE OF types,
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION require_primary_contact_record();
 
 ALTER FUNCTION chain_history_event() RESET timezone;
+
+CREATE FUNCTION has_active_webhook(uuid) RETURNS boolean LANGUAGE plpgsql STABLE AS
+    $$ BEGIN RETURN EXISTS (SELECT FROM webhook WHERE site_id = $1 AND active); END $$;
+
+DROP TRIGGER history_event_is_sent_to_webhooks ON history_event;
+
+CREATE TRIGGER history_event_is_sent_to_webhooks AFTER INSERT ON history_event
+    FOR EACH ROW WHEN (has_active_webhook(NEW.site_id)) EXECUTE FUNCTION queue_webhook_deliveries();
 """
 
 DOWN = """
+DROP TRIGGER history_event_is_sent_to_webhooks ON history_event;
+
+CREATE TRIGGER history_event_is_sent_to_webhooks AFTER INSERT ON history_event
+    FOR EACH ROW WHEN (NEW.site_id IS NOT NULL) EXECUTE FUNCTION queue_webhook_deliveries();
+
+DROP FUNCTION has_active_webhook;
+
 ALTER FUNCTION chain_history_event() SET timezone = 'UTC';
 
 DROP TRIGGER site_has_primary_contact_record ON contact;
