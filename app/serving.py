@@ -30,6 +30,7 @@ def serve(workers: int, settings: Settings) -> None:
         # Subscriptions end only when somebody ends them; their clients come back to another process.
         timeout_graceful_shutdown=5,
         log_level="warning",
+        access_log=False,
     )
 
 
