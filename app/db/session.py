@@ -171,7 +171,7 @@ class Session:
         else:
             sql = together(*((write.sql, len(write.arguments)) for write in batch))
             record = await self.connection.fetchrow(sql, *chain(*(write.arguments for write in batch)))
-            assert record is not None, f"{sql} finds that a row is gone"
+            assert record is not None, "a row is gone"
             rest = iter(record)
             found = [islice(rest, len(write.prepared.items)) for write in batch]
         for write, values in zip(batch, found, strict=True):
