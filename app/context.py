@@ -197,7 +197,7 @@ def _with_standing(model: type[Row]) -> Prepared:
 
 @cache
 def _of_member(model: type[Row]) -> Prepared:
-    """The same for a member of the site, which is locked before: both in one statement.
+    """The same for a member of the site, by one statement that locks the site first, then the row and the membership.
 
     PostgreSQL reads anew what it locks, so nothing here is older than the lock of the site. What was not there when
     the statement began is not found, be it the row or the membership.

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import Enum
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -19,8 +20,13 @@ Values = dict[str, Any]
 
 def values_of(row: Base) -> Values:
     """A row as the history keeps it: every column that says something of its own, in JSON's terms."""
-    names = mapped(type(row)).names
-    return {name: _plain(getattr(row, name)) for name in names if name not in NOT_KEPT}
+    values = vars(row)
+    return {name: _plain(values.get(name)) for name in _kept(type(row))}
+
+
+@cache
+def _kept(model: type[Base]) -> tuple[str, ...]:
+    return tuple(name for name in mapped(model).names if name not in NOT_KEPT)
 
 
 def _plain(value: Any) -> Any:

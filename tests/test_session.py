@@ -11,11 +11,11 @@ from uuid_utils.compat import uuid7
 
 from app.config import Settings
 from app.db.engine import create_engine
-from app.db.models import Contact, Membership, Site, User
+from app.db.models import Contact, HistoryEvent, Membership, Site, User
 from app.db.pool import Pool
 from app.db.session import Session
 from app.db.transaction import begin, snapshot
-from app.rules import ContactType, Language, Role
+from app.rules import ContactType, Event, Language, Role
 from tests.world import Place, World
 
 
@@ -101,6 +101,77 @@ async def test_values_can_be_expressions_in_sql(database: AsyncEngine) -> None:
         person.sort_name = sa.func.lower("CHANGED")  # type: ignore[assignment]
         await session.flush()
         assert person.sort_name == "changed"
+
+
+async def test_rows_of_several_tables_are_written_and_read_back_at_once(
+    world: World, database: AsyncEngine
+) -> None:
+    place = await world.site()
+    async with begin(database) as session:
+        contact = await session.get_one(Contact, (place.site_id, place.contact_id))
+        site = await session.get_one(Site, place.site_id)
+        person = User(ibm_id=uuid4().hex, email="x@example.com", sort_name=sa.func.upper("new"))
+        session.add(person)
+        contact.city, site.name = "Lyon", sa.func.upper("renamed")
+        await session.flush()
+        assert (contact.city, contact.version) == ("Lyon", 2)
+        assert (site.name, site.number) == ("RENAMED", place.number)
+        assert (person.sort_name, person.language) == ("NEW", Language.EN)
+    assert await city(world, place) == "Lyon"
+
+
+async def test_many_rows_of_a_table_are_written_in_their_order(world: World, database: AsyncEngine) -> None:
+    place = await world.site()
+    for _ in range(2):
+        await world.contact(place, [ContactType.BILLING])
+    async with begin(database) as session:
+        contacts = list(await session.scalars(sa.select(Contact).where(Contact.site_id == place.site_id)))
+        site = await session.get_one(Site, place.site_id)
+        for number, contact in enumerate(contacts):
+            contact.city = f"City {number}"
+        session.add_all(event_of(place, number) for number in range(3))
+        session.add(event_of(place, 3, reason="Another shape"))
+        site.name = "Renamed"
+        await session.flush()
+        assert [contact.city for contact in contacts] == ["City 0", "City 1", "City 2"]
+        assert {contact.version for contact in contacts} == {2}
+    assert [event.subject_name for event in await world.events(place)] == ["0", "1", "2", "3"]
+    assert len({row.city for row in await world.rows(Contact, Contact.site_id == place.site_id)}) == 3
+
+
+def event_of(place: Place, number: int, **values: str) -> HistoryEvent:
+    return HistoryEvent(
+        stream=place.site_id,
+        site_id=place.site_id,
+        event=Event.CONTACT_UPDATED,
+        actor_name="me",
+        subject_type="contact",
+        subject_id=place.contact_id,
+        subject_name=str(number),
+        **values,
+    )
+
+
+@pytest.mark.parametrize("wrong", ["what is new", "what has changed", "both"])
+async def test_what_is_written_at_once_fails_as_one(world: World, database: AsyncEngine, wrong: str) -> None:
+    place, known = await world.site(), await world.person()
+    names = {"what is new": {"uq_user_ibm_id"}, "what has changed": {"ck_contact_has_a_type"}}
+    async with world.unchanged():
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError) as raised:
+            async with begin(database) as session:
+                contact = await session.get_one(Contact, (place.site_id, place.contact_id))
+                ibm_id = uuid4().hex if wrong == "what has changed" else known.ibm_id
+                session.add(User(ibm_id=ibm_id, email="x@example.com", sort_name="x"))
+                contact.city, contact.types = "Lyon", contact.types if wrong == "what is new" else []
+    assert raised.value.constraint_name in names.get(wrong, set.union(*names.values()))
+
+
+async def test_a_new_row_has_its_key_before_it_is_written(database: AsyncEngine) -> None:
+    async with begin(database) as session:
+        person = User(ibm_id=uuid4().hex, email="x@example.com", sort_name="x")
+        session.add(person)
+        key = person.id
+        assert await session.get(User, key) is person
 
 
 async def test_a_deleted_row_is_gone(world: World, database: AsyncEngine) -> None:

@@ -7,7 +7,7 @@ themselves do (see `benchmarks/`), so the part of it that writing needs stands h
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, islice
 from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
@@ -21,23 +21,15 @@ from app.db.statements import (
     Values,
     by_key,
     deleting,
-    inserting,
     mapped,
     prepared_for,
-    updating,
+    together,
 )
+from app.db.writes import Kept, Write, adding, batches, changed, changing
 
 Row = TypeVar("Row", bound=Base)
 Key = tuple[Any, ...]
 """A class, and the values of its table's key."""
-
-
-@dataclass
-class Kept:
-    """A row, and its values as the database has them."""
-
-    row: Base
-    values: Values
 
 
 @dataclass
@@ -94,9 +86,11 @@ class Session:
         return row
 
     def add(self, row: Base) -> None:
-        """A row that is new; one that was read is written anyway."""
+        """A row that is new, and gets its key at once; one that was read is written anyway."""
         kept = self._kept.get(_key_of(row))
         if kept is None or kept.row is not row:
+            given = row.__dict__
+            given |= {n: make() for n, make in mapped(type(row)).defaults.items() if given.get(n) is None}
             self._new.append(row)
 
     def add_all(self, rows: Iterable[Base]) -> None:
@@ -111,11 +105,9 @@ class Session:
     async def flush(self) -> None:
         """Write what is new, then what has changed, then what is to be gone."""
         new, self._new = self._new, []
-        for (model, names), rows in groupby(new, key=_shape_of):
-            await self._insert(model, names, list(rows))
-        changed = [(kept, names) for kept in self._kept.values() if (names := _changed(kept))]
-        for kept, names in changed:
-            await self._update(kept, names)
+        changes = [changing(kept, names) for kept in self._kept.values() if (names := changed(kept))]
+        for batch in batches([*map(adding, new), *changes]):
+            await self._write(batch)
         deleted, self._deleted = self._deleted, []
         for row in deleted:
             del self._kept[_key_of(row)]
@@ -171,62 +163,20 @@ class Session:
         row.__dict__.update(values)
         return row
 
-    async def _insert(self, model: type[Base], names: tuple[str, ...], rows: list[Base]) -> None:
-        table = mapped(model)
-        for row in rows:
-            given = row.__dict__
-            given.update({name: make() for name, make in table.defaults.items() if given.get(name) is None})
-        if any(is_sql(row.__dict__[name]) for row in rows for name in names):
-            found = [await self._written(sa.insert(table.table), row, names) for row in rows]
+    async def _write(self, batch: list[Write]) -> None:
+        """Write a batch in one trip to the database, and keep what that says of its rows."""
+        if len(batch) > 1 and batch[0].sql == batch[1].sql:
+            arguments = [write.arguments for write in batch]
+            found = await self.connection.fetchmany(batch[0].sql, arguments)
         else:
-            prepared = inserting(model, names)
-            arguments = [prepared.arguments(row.__dict__) for row in rows]
-            found = await self.connection.fetchmany(prepared.compiled.string, arguments)
-        for row, record in zip(rows, found, strict=True):
-            self._keep(row, table, {name: row.__dict__[name] for name in names} | table.told(record))
-
-    async def _update(self, kept: Kept, names: tuple[str, ...]) -> None:
-        table, given = mapped(type(kept.row)), kept.row.__dict__
-        if any(is_sql(given[name]) for name in names):
-            is_row = [table.table.c[name] == kept.values[name] for name in table.key]
-            record = await self._written(sa.update(table.table).where(*is_row), kept.row, names)
-        else:
-            new = {f"new_{name}": given[name] for name in names}
-            sql, arguments = updating(table.model, names).call(kept.values | new)
-            record = await self.connection.fetchrow(sql, *arguments)
-        assert record is not None, f"{table.model.__name__} is gone"
-        self._keep(kept.row, table, table.values(record))
-
-    async def _written(self, statement: Any, row: Base, names: tuple[str, ...]) -> Any:
-        """What the database says of a row, some of whose new values are expressions in SQL."""
-        table = mapped(type(row))
-        values = {name: row.__dict__[name] for name in names}
-        prepared, given = prepared_for(statement.values(values).returning(*table.table.c))
-        sql, arguments = prepared.call(given)
-        return await self.connection.fetchrow(sql, *arguments)
+            sql = together(*((write.sql, len(write.arguments)) for write in batch))
+            record = await self.connection.fetchrow(sql, *chain(*(write.arguments for write in batch)))
+            assert record is not None, "a row is gone"
+            rest = iter(record)
+            found = [islice(rest, len(write.prepared.items)) for write in batch]
+        for write, values in zip(batch, found, strict=True):
+            self._keep(write.row, mapped(type(write.row)), write.known | write.prepared.told(values))
 
 
 def _key_of(row: Base) -> Key:
     return (type(row), *(row.__dict__.get(name) for name in mapped(type(row)).key))
-
-
-def _shape_of(row: Base) -> tuple[type[Base], tuple[str, ...]]:
-    """What a new row is, and which of its values are given or made here."""
-    table = mapped(type(row))
-    given = row.__dict__
-    names = (name for name in table.names if given.get(name) is not None or name in table.defaults)
-    return type(row), tuple(names)
-
-
-def _changed(kept: Kept) -> tuple[str, ...]:
-    given = kept.row.__dict__
-    return tuple(
-        name
-        for name, value in kept.values.items()
-        if given[name] is not value and (is_sql(given[name]) or given[name] != value)
-    )
-
-
-def is_sql(value: Any) -> bool:
-    """Whether a value is an expression in SQL."""
-    return isinstance(value, sa.ClauseElement)

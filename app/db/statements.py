@@ -1,8 +1,9 @@
 """Statements of SQLAlchemy as the driver takes them: compiled once, with what their rows are made of."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from app.db.models import Base
 
 DIALECT: sa.Dialect = dialect.dialect()  # type: ignore[no-untyped-call]
 MOST_KEPT = 1_000
+PARAMETER = re.compile(r"\$(\d+)")
 Values = dict[str, Any]
 Process = Callable[[Any], Any] | None
 """Turns a value of the driver into one of ours, or the other way round; nothing where they are the same."""
@@ -43,11 +45,6 @@ class Mapped:
             name: read(value) if read else value
             for name, read, value in zip(self.names, self.reads, found, strict=True)
         }
-
-    def told(self, record: Any) -> Values:
-        """The values that a record has under the names of columns."""
-        reads = dict(zip(self.names, self.reads, strict=True))
-        return {name: read(value) if (read := reads[name]) else value for name, value in record.items()}
 
 
 @cache
@@ -107,6 +104,11 @@ class Prepared:
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
         """The parameters in their order."""
         return [_bound(self.writes[name], values.get(name)) for name in self.compiled.positiontup or ()]
+
+    def told(self, found: Iterable[Any]) -> Values:
+        """What it gives of a row, by the names of columns."""
+        pairs = zip(self.items, found, strict=True)
+        return {item.name: item.reads(value) if item.reads else value for item, value in pairs}
 
 
 def _bound(process: Process, value: Any) -> Any:
@@ -194,6 +196,27 @@ def updating(model: type[Base], names: tuple[str, ...]) -> Prepared:
     table = mapped(model).table
     given = {name: sa.bindparam(f"new_{name}", type_=table.c[name].type) for name in names}
     return prepare(sa.update(table).where(*_is_key(model)).values(given).returning(*table.c))
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def together(*writes: tuple[str, int]) -> str:
+    """One statement for writes of one row each, which are given as their texts and numbers of parameters.
+
+    Its parameters are theirs, and its row is what they give, one after the other. In which order they are done is up to
+    PostgreSQL, so each has to be to another table.
+    """
+    if len(writes) == 1:
+        return writes[0][0]
+    named, taken = {}, 0
+    for place, (sql, count) in enumerate(writes):
+        named[f"write_{place}"] = _renumbered(sql, taken)
+        taken += count
+    texts = ", ".join(f"{name} AS ({sql})" for name, sql in named.items())
+    return f"WITH {texts} SELECT * FROM {', '.join(named)}"  # noqa: S608 - the texts are statements of ours
+
+
+def _renumbered(sql: str, by: int) -> str:
+    return PARAMETER.sub(lambda found: f"${int(found[1]) + by}", sql)
 
 
 @cache

@@ -26,7 +26,6 @@ async def ask(tx: Transaction, request: AccessRequest, *path: str | int) -> None
     if await pending_request(tx, request.site_number, request.requester_id):
         raise refuse(Code.PENDING_REQUEST_EXISTS, *path)
     tx.session.add(request)
-    await tx.session.flush()
     tx.record(
         Event.ACCESS_REQUESTED,
         request,

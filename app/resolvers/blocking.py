@@ -39,7 +39,6 @@ async def block(tx: Transaction, input: BlockRequesterInput) -> dict[str, Any]:
         site_id=site.id, ibm_id=ibm_id, reason=tidy(input.reason), blocked_by_id=tx.actor.user_id
     )
     tx.session.add(blocked)
-    await tx.session.flush()
     event, reason = Event.REQUESTER_BLOCKED, blocked.reason
     tx.record(event, blocked, name=ibm_id, after=values_of(blocked), reason=reason)
     request = await _pending(tx, ibm_id, site, AccessRequest.site_id == site.id)

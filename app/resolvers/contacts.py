@@ -124,7 +124,6 @@ async def _save(tx: Transaction, site_id: UUID, changes: list[Change], faults: l
     faults = [*faults, *_check_primary(changes, holder)]
     if faults:
         raise UserError(*faults)
-    before = {id(change): values_of(change.contact) for change in changes if change.contact.id}
     # Whoever loses PRIMARY goes first: the database never lets two contacts hold it, not even in between.
     if holder is not None:
         old = values_of(holder)
@@ -132,12 +131,15 @@ async def _save(tx: Transaction, site_id: UUID, changes: list[Change], faults: l
         await tx.session.flush()
         tx.record(Event.CONTACT_UPDATED, holder, name=holder.name, before=old, after=values_of(holder))
     for change in sorted(changes, key=lambda change: not change.drops_primary):
+        before = values_of(change.contact) if change.contact.id else None
+        goes_first = change.drops_primary
         for name, value in change.values.items():
             if getattr(change.contact, name) != value:
                 setattr(change.contact, name, value)
         tx.session.add(change.contact)
-        await tx.session.flush()
-        _record(tx, change.contact, before.get(id(change)))
+        if goes_first:
+            await tx.session.flush()
+        _record(tx, change.contact, before)
 
 
 def _record(tx: Transaction, contact: Contact, before: Values | None) -> None:

@@ -42,7 +42,6 @@ async def nominate(tx: Transaction, input: NominatePrimaryContactInput) -> dict[
         expires_at=min(filter(None, (now + timedelta(days=NOMINATION_DAYS), nominee.ends_at))),
     )
     tx.session.add(nomination)
-    await tx.session.flush()
     tx.record(
         Event.PRIMARY_CONTACT_NOMINATED,
         nomination,

@@ -55,7 +55,6 @@ async def subscribe_to_calendar(tx: Transaction, input: CreateCalendarSubscripti
         site_id=site.id, user_id=user.id, slot=await _free_slot(tx, user.id), secret_hash=hash_of(secret)
     )
     tx.session.add(subscription)
-    await tx.session.flush()
     tx.record(Event.CALENDAR_SUBSCRIBED, subscription, name=user.name, after=_values(subscription))
     return {"calendar_subscription_id": subscription.id, "secret": secret}
 

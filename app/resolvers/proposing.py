@@ -66,7 +66,6 @@ async def propose(
         **access.levels,
     )
     tx.session.add(naming)
-    await tx.session.flush()
     event, after = Event.NAMING_PROPOSED, values_of(naming)
     tx.record(event, naming, name=user.name, after=after, justification=access.justification)
     return {"pending_naming_id": naming.id, "site_id": site_id, "access_request_id": access_request_id}

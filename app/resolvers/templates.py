@@ -36,7 +36,6 @@ async def create(tx: Transaction, input: CreatePrivilegeTemplateInput) -> dict[s
     )
     await _check_name(tx, template)
     tx.session.add(template)
-    await tx.session.flush()
     tx.record(Event.PRIVILEGE_TEMPLATE_CREATED, template, name=template.name, after=values_of(template))
     return {"privilege_template_id": template.id, "site_id": site.id}
 

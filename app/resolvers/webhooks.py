@@ -50,7 +50,6 @@ async def create(tx: Transaction, input: CreateWebhookInput) -> dict[str, Any]:
         created_by_id=tx.actor.user_id,
     )
     tx.session.add(webhook)
-    await tx.session.flush()
     secret = _add_secret(tx, webhook)
     tx.record(Event.WEBHOOK_CREATED, webhook, name=webhook.name, after=values_of(webhook))
     return {"webhook_id": webhook.id, "site_id": site.id, "secret": secret}
@@ -108,7 +107,6 @@ async def ping(tx: Transaction, input: PingWebhookInput) -> dict[str, Any]:
         site_id=site.id, webhook_id=webhook.id, payload=payload, next_attempt_at=sa.func.now()
     )
     tx.session.add(delivery)
-    await tx.session.flush()
     return {"delivery_id": delivery.id}
 
 

@@ -1,7 +1,9 @@
-"""What need not be done with every change: who is primary, when a contact changes otherwise; the time zone, twice;
-deliveries to nobody.
+"""What need not be done with every change: less of it is looked at, prepared and set.
 
-A history event is hashed by a function with a time zone of its own, so the trigger that calls it needs none.
+Whether a site has a primary contact record is only looked at when types change. A function in SQL is parsed by every
+statement that writes to a table which it checks, one in PL/pgSQL once by each connection. An event is hashed by a
+function with a time zone of its own, so the trigger that calls it needs none. Most events are told to no webhook: the
+statement that writes a delivery is only begun when there is one.
 """
 
 from alembic import op
@@ -15,10 +17,17 @@ DROP TRIGGER site_has_primary_contact_record ON contact;
 CREATE CONSTRAINT TRIGGER site_has_primary_contact_record AFTER UPDATE OF types, site_id OR DELETE ON contact
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION require_primary_contact_record();
 
+CREATE OR REPLACE FUNCTION has_no_duplicates(items anyarray) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN cardinality(items) = (SELECT count(DISTINCT item) FROM unnest(items) AS item);
+END $$;
+
 ALTER FUNCTION chain_history_event() RESET timezone;
 
-CREATE FUNCTION has_active_webhook(uuid) RETURNS boolean LANGUAGE plpgsql STABLE AS
-    $$ BEGIN RETURN EXISTS (SELECT FROM webhook WHERE site_id = $1 AND active); END $$;
+CREATE FUNCTION has_active_webhook(uuid) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM webhook WHERE site_id = $1 AND active);
+END $$;
 
 DROP TRIGGER history_event_is_sent_to_webhooks ON history_event;
 
@@ -35,6 +44,9 @@ CREATE TRIGGER history_event_is_sent_to_webhooks AFTER INSERT ON history_event
 DROP FUNCTION has_active_webhook;
 
 ALTER FUNCTION chain_history_event() SET timezone = 'UTC';
+
+CREATE OR REPLACE FUNCTION has_no_duplicates(items anyarray) RETURNS boolean LANGUAGE sql IMMUTABLE
+    AS $$ SELECT cardinality(items) = (SELECT count(DISTINCT item) FROM unnest(items) AS item) $$;
 
 DROP TRIGGER site_has_primary_contact_record ON contact;
 
