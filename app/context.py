@@ -189,7 +189,7 @@ def _lock_site_of(model: type[Row]) -> Prepared:
 
 
 @cache
-def _with_standing(model: type[Row]) -> Prepared:
+def _of_anybody(model: type[Row]) -> Prepared:
     """A row with a `key`, locked, and the values of the standing of the user with a `user_id` at its site."""
     found = sa.select(model, *standing(OWN)).outerjoin(OWN, _is_own(model)).where(model.id == KEY)
     return prepare(found.with_for_update(key_share=True, of=model))
@@ -197,7 +197,7 @@ def _with_standing(model: type[Row]) -> Prepared:
 
 @cache
 def _of_member(model: type[Row]) -> Prepared:
-    """The same for a member of the site, by one statement that locks the site first, then the row and the membership.
+    """The same by one statement that locks the site as well, for whom was a member of it when the statement began.
 
     PostgreSQL reads anew what it locks, so nothing here is older than the lock of the site. What was not there when
     the statement began is not found, be it the row or the membership.
@@ -205,6 +205,7 @@ def _of_member(model: type[Row]) -> Prepared:
     found = sa.select(model, *standing(OWN)).join(OWN, _is_own(model)).where(model.id == KEY)
     if model is not Site:
         found = found.join(Site, Site.id == model.site_id)
+    # They are locked in this order: the site has to be first, as it is everywhere, or two would wait in a circle.
     return prepare(found.with_for_update(key_share=True, of=[Site, model, OWN]))
 
 
@@ -251,13 +252,13 @@ class Transaction:
         return row
 
     async def _locked(self, model: type[Row], given: Mapping[str, Any]) -> Any:
-        """The values of `_with_standing`, read once nobody else writes to the site."""
+        """The row and the values of the standing, as they are while nobody else writes to the site."""
         if self.only_site_id is None:
             found = (await self.session.execute(_of_member(model), given)).one_or_none()
             if found is not None:
                 return found
             await self.session.execute(_lock_site_of(model), given)
-        return (await self.session.execute(_with_standing(model), given)).one_or_none()
+        return (await self.session.execute(_of_anybody(model), given)).one_or_none()
 
     async def lock_site(self, site_id: UUID | None) -> None:
         """Wait for other writers of the site, and see the caller's rights as they left them."""

@@ -56,7 +56,10 @@ class HttpFault(RequestError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is to be said: values, or ready JSON in pieces, as `data`, errors as clients see them, or both."""
+    """What is to be said: values as `data`, errors as clients see them, or both.
+
+    Data are an object or null, so a list is something else: pieces of JSON that is ready.
+    """
 
     data: list[bytes] | object = NO_DATA
     errors: Sequence[Mapping[str, Any]] = ()

@@ -9,6 +9,10 @@ from app.rules import JUSTIFICATION_LENGTH
 
 UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028-\u202e\u2066-\u2069]")
 """Control characters, halves of a character, and what reverses the direction of the text."""
+LATIN = str.maketrans(
+    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "ı": "i", "ħ": "h", "æ": "ae", "œ": "oe", "þ": "th"}
+)
+"""Letters that Unicode does not take apart, as they are sorted."""
 BETWEEN_LINES = str.maketrans(dict.fromkeys("\n\r\t"))
 
 
@@ -49,8 +53,8 @@ def tidy(value: str | None) -> str | None:
 
 
 def fold(value: str) -> str:
-    """A text as it is sorted and searched: without case and accents."""
-    decomposed = unicodedata.normalize("NFKD", value.casefold())
+    """A text as it is sorted and searched: without case and accents, also where these are part of the letter."""
+    decomposed = unicodedata.normalize("NFKD", value.casefold()).translate(LATIN)
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 

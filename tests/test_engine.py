@@ -261,6 +261,21 @@ async def both(
     return compiled.content, (await interpreted.post("/graphql", json=body, headers=headers)).content
 
 
+@pytest.mark.parametrize("arguments", ["", "(first: 0)", "(first: 2)", "(last: 2)"])
+@pytest.mark.parametrize("more", ["", "totalCount", "nodes { id }"])
+async def test_each_part_of_a_page_can_be_asked_for_alone(
+    scene: Scene, interpreted: AsyncClient, arguments: str, more: str
+) -> None:
+    place, people = scene
+    parts = ("hasNextPage", "hasPreviousPage", "startCursor", "endCursor", "__typename")
+    pages = " ".join(f"{part}: memberships{arguments} {{ {more} pageInfo {{ {part} }} }}" for part in parts)
+    document = f"query($id: ID!) {{ site(id: $id) {{ {pages} }} viewer {{ {pages} }} }}"
+    for person in (place.primary, people["user"], people["stranger"]):
+        compiled, complete = await both(person, interpreted, document, {"id": place.id})
+        assert compiled == complete
+        assert b'"errors"' not in compiled
+
+
 SDL = reads((Path(__file__).parent.parent / "schema.graphql").read_text())
 relaxed = settings(max_examples=80, suppress_health_check=list(HealthCheck))
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -153,6 +153,39 @@ def test_migration_that_fails_leaves_nothing_behind(fresh_url: str) -> None:
         migrate(fresh_url)
     assert described(fresh_url, CATALOGUE | OTHERS) == before
     assert revision(fresh_url) is None
+
+
+def test_no_migration_waits_long_for_a_lock(fresh_url: str) -> None:
+    patience = []
+
+    def ask(connection: Connection) -> None:
+        patience.append(connection.exec_driver_sql("SHOW lock_timeout").scalar())
+
+    event.listen(Engine, "commit", ask)
+    try:
+        migrate(fresh_url)
+    finally:
+        event.remove(Engine, "commit", ask)
+    assert len(patience) > 10 and set(patience) == {"5s"}
+
+
+async def write_names(connection: AsyncConnection) -> None:
+    """People whose names were folded as far as Unicode does it."""
+    for name in ("łukasz", "øster", "æsa", "ada"):
+        person = 'INSERT INTO "user" (id, ibm_id, email, sort_name) VALUES (gen_random_uuid(), :name, :name, :name)'
+        await connection.execute(text(person).bindparams(name=name))
+
+
+async def sort_names(connection: AsyncConnection) -> list[str]:
+    """Names in their order."""
+    return list(await connection.scalars(text('SELECT sort_name FROM "user" ORDER BY sort_name')))
+
+
+def test_names_are_folded_anew(fresh_url: str) -> None:
+    command.upgrade(alembic_config(fresh_url), "0011")
+    in_transaction(fresh_url, write_names)
+    migrate(fresh_url)
+    assert in_transaction(fresh_url, sort_names) == ["ada", "aesa", "lukasz", "oster"]
 
 
 async def append_as_before(connection: AsyncConnection) -> None:

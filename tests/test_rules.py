@@ -98,6 +98,20 @@ def test_folding_forgets_case(one: str, other: str) -> None:
     assert fold(one) == fold(other)
 
 
+@pytest.mark.parametrize(
+    ("name", "folded"),
+    [
+        ("Łukasz", "lukasz"),
+        ("Øster", "oster"),
+        ("Đorđe", "dorde"),
+        ("Ǿrsted Æbelø", "orsted aebelo"),
+        ("Þór", "thor"),
+    ],
+)
+def test_letters_that_unicode_does_not_take_apart_are_folded(name: str, folded: str) -> None:
+    assert fold(name) == folded
+
+
 @pytest.mark.parametrize("character", [*CONTROLS, *DIRECTIONS, *LINE_ENDS, "\ud800", "\udfff"])
 def test_unreadable_characters(character: str) -> None:
     assert not is_readable(character)

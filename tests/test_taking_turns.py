@@ -10,8 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid_utils.compat import uuid7
 
-from app.db.models import Contact, Membership, Site
-from app.rules import ContactType, Role, UpdateLevel, no_levels
+from app.db.models import Contact, HistoryEvent, Membership, Site
+from app.db.webhooks import Webhook, WebhookDelivery
+from app.rules import ContactType, Event, Role, UpdateLevel, no_levels
+from tests.receiver import webhook_row
+from tests.test_reads import statements
 from tests.world import CONTACT, UPDATE, Person, Place, World
 
 LEVELS = no_levels() | {"contact_updates": UPDATE}
@@ -128,3 +131,43 @@ async def test_what_was_deleted_meanwhile_is_not_there(world: World, place: Plac
     is_billing = Contact.types == [ContactType.BILLING]
     gone = sa.delete(Contact).where(Contact.site_id == place.site_id, is_billing)
     assert await done_after(world, place, place.primary, SAVE, gone) == ["NOT_FOUND"]
+
+
+async def test_a_webhook_that_was_made_meanwhile_is_told(world: World, place: Place) -> None:
+    webhook = webhook_row(place)
+    async with world.database.begin() as first, world.database.connect() as second:
+        await first.execute(event_of(place))
+        waiting = asyncio.create_task(committed(second, event_of(place)))
+        await is_waited_for(world, first)
+        values = {
+            name: getattr(webhook, name) for name in ("id", "site_id", "url", "slot", "events", "active")
+        }
+        await first.execute(sa.insert(Webhook).values(**values, created_by_id=webhook.created_by_id))
+        await first.commit()
+        await waiting
+    async with world.database.connect() as connection:
+        told = sa.select(sa.func.count()).where(WebhookDelivery.webhook_id == webhook.id)
+        assert await connection.scalar(told) == 1
+
+
+async def committed(connection: AsyncConnection, statement: Any) -> None:
+    await connection.execute(statement)
+    await connection.commit()
+
+
+def event_of(place: Place) -> Any:
+    """An event that is written without the lock of the site: those of a site take turns of their own."""
+    about = {"stream": place.site_id, "site_id": place.site_id, "subject_id": place.site_id}
+    return sa.insert(HistoryEvent).values(
+        **about, event=Event.SITE_CREATED, actor_name="me", subject_type="site", subject_name="A site"
+    )
+
+
+async def test_what_a_member_changes_takes_one_statement_for_locks(world: World, place: Place) -> None:
+    contact_id = await world.contact(place, [ContactType.BILLING])
+    await place.primary.succeed(SAVE, contactId=contact_id, **CONTACT)
+    with statements() as seen:
+        await place.primary.succeed(SAVE, contactId=contact_id, **CONTACT | {"city": "Lyon"})
+    locking, *changing = seen
+    assert locking.endswith("FOR NO KEY UPDATE OF site, contact, membership_1")
+    assert sorted(statement.split()[0] for statement in changing) == ["INSERT", "UPDATE"]

@@ -154,7 +154,7 @@ class Pool:
         try:
             # JSON is written as a text, and read as what it means.
             await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=json.loads)
-            # Nothing of ours is a BPCHAR: it is the type of texts that are passed on as the bytes they came as.
+            # No statement has a BPCHAR but those for texts that are passed on, as the bytes they came as.
             await connection.set_type_codec(
                 "bpchar", schema="pg_catalog", format="binary", encoder=str.encode, decoder=bytes
             )

@@ -1,16 +1,17 @@
 """An operation as one SQL statement that writes the response.
 
 Every object becomes an expression that formats its JSON text, every relation a subquery of its parent, so that a
-whole page is one statement on one snapshot and Python only passes the text on. What is long is a column of its own,
-which is never copied into a longer text, nor read as anything but bytes. What the caller may see is compiled
-in from the policy. A statement is compiled once for each shape; whatever differs between requests of the same shape
-(keys, cursors, the caller and their sites) is a parameter, filled in by `run`. So are the names that clients chose.
+whole page is one statement on one snapshot and Python only passes the text on. The long lists of a root are columns of
+their own, so that they are not copied into a longer text; all columns are read as bytes. What the caller may see is
+compiled in from the policy. A statement is compiled once for each shape; whatever differs between requests of the same
+shape (keys, cursors, the caller and their sites) is a parameter, filled in by `run`. So are the names which clients
+chose.
 
 SQLAlchemy writes what depends on the declarations alone, once (see `template`). What is left for each document is to
 put the texts into one another, so that a document nobody has sent before is answered nearly as fast as any other.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -84,8 +85,8 @@ class Compiler:
     def plan(self, roots: Iterable[Selected]) -> Plan:
         """The statement that reads root fields. Raises Unplannable."""
         found = [self._root(root) for root in roots]
-        columns = [column for root in found for column in root]
-        return self._plan(columns, roots=map(len, found))
+        columns = [column for columns in found for column in columns]
+        return self._plan(columns, widths=[len(columns) for columns in found])
 
     def _root(self, root: Selected) -> list[Sql]:
         match root.declaration:
@@ -116,13 +117,13 @@ class Compiler:
         columns = [self._referred(below, relation) for below, relation in relations]
         return self._plan(columns, relations=[id(below) for below, _ in relations])
 
-    def _plan(self, columns: list[Sql], roots: Iterable[int] = (), relations: Iterable[int] = ()) -> Plan:
+    def _plan(self, columns: list[Sql], widths: Sequence[int] = (), relations: Sequence[int] = ()) -> Plan:
         if not columns:
             return Plan("", [], self.paged)
         known, joins = ", ".join(self._known()), "".join(self.joins)
         filled = self.fill(whole(), columns=", ".join(columns), known=known, joins=joins)
         statement = with_parameters(filled, cache(self._number_of))
-        return Plan(statement, self.parameters, self.paged, list(roots), list(relations))
+        return Plan(statement, self.parameters, self.paged, widths, relations)
 
     def _number_of(self, text: str) -> int:
         """The number of a new parameter that is the same for every request."""

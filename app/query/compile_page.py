@@ -112,14 +112,9 @@ def connection(compiler: Compiler, selected: Selected, paged: Paged, parent: Any
     """A page of the parent's list: rows in a subquery, gathered around it."""
     compiler.paged.append(selected)
     shape, given, local = selected.shape, compiler.given(selected), local_of(paged, parent)
-    page = _Page(
-        compiler,
-        selected,
-        paged,
-        cut(paged, local, given),
-        backwards="last" in dict(given),
-        beyond=any(shape.named("pageInfo")),
-    )
+    backwards = "last" in dict(given)
+    beyond = any(_asks_for_more(info.shape, backwards) for info in shape.named("pageInfo"))
+    page = _Page(compiler, selected, paged, cut(paged, local, given), backwards, beyond)
     values: dict[str, Callable[[Selected], Pieces]] = {
         "nodes": page.listed,
         "edges": page.listed,
@@ -132,6 +127,11 @@ def connection(compiler: Compiler, selected: Selected, paged: Paged, parent: Any
         return whole
     listed = page.rows()
     return around(whole, lambda column: compiler.gathered(column, listed))
+
+
+def _asks_for_more(info: Shape, backwards: bool) -> bool:
+    """Whether it is asked if there are more rows in the direction of reading."""
+    return any(info.named("hasPreviousPage" if backwards else "hasNextPage"))
 
 
 def _count(compiler: Compiler, selected: Selected, template: Template) -> Sql:

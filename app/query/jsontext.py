@@ -75,10 +75,10 @@ def columns_of(pieces: Pieces) -> list[Sql]:
     """
     if sum(isinstance(piece, Long) for piece in pieces) > MOST_ALONE:
         return [text_of(pieces)]
-    columns = list[Sql]()
+    columns = list[Any]()
     for is_long, group in groupby(pieces, lambda piece: isinstance(piece, Long)):
         run = list(group)
-        columns += map(Sql, run) if is_long else [text_of(run)]
+        columns += run if is_long else [text_of(run)]
     return columns
 
 
@@ -88,7 +88,7 @@ def as_bytes(text: Sql) -> Sql:
 
 
 def around(pieces: Pieces, enclose: Callable[[Sql], Sql]) -> Pieces:
-    """The pieces, put into a statement as one expression; where only one is not constant, the others stay outside."""
+    """The pieces put into a statement that makes one long text of them; constants around a single one stay outside."""
     values = [piece for piece in pieces if isinstance(piece, Sql)]
     if len(values) != 1:
         return [Long(enclose(text_of(pieces)))]

@@ -1,6 +1,6 @@
 """A compiled statement, and what a request fills into it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
@@ -53,15 +53,15 @@ Parameter = str | Callable[[Run], Any]
 class Plan:
     """A compiled statement. Its one row has columns for each root, or one for each relation of given values.
 
-    `roots` says how many columns make a root's text. There is no row when the caller has never signed in. Nothing to be
-    asked is an empty statement.
+    `widths` says how many columns make the text of each root. There is no row when the caller has never signed in.
+    Nothing to be asked is an empty statement.
     """
 
     sql: str
     parameters: list[Parameter]
     paged: list[Selected]
-    roots: list[int] = field(default_factory=list)
-    relations: list[int] = field(default_factory=list)
+    widths: Sequence[int] = ()
+    relations: Sequence[int] = ()
 
     def values(self, run: Run) -> list[Any]:
         """The parameters of a request, in their order."""

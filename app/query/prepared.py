@@ -24,7 +24,7 @@ from app.query.plan import Plan, Run
 
 ById = Mapping[int, Mapping[str, Any]]
 Json = list[bytes]
-"""A text in pieces. It can be long, so it is copied once, when all of the answer is there."""
+"""A text in pieces: it can be long, and is put together when all of the answer is there."""
 NULL = [b"null"]
 
 
@@ -87,7 +87,7 @@ class Prepared:
             await self.caller.sign_in()
             row = await self.pool.row(plan.sql, plan.values(run))
         columns = iter(row)
-        widths = zip(self.forest.read, plan.roots, strict=True)
+        widths = zip(self.forest.read, plan.widths, strict=True)
         return {root.key: self._text(list(islice(columns, width))) for root, width in widths}
 
     def _text(self, columns: list[Any]) -> Json:

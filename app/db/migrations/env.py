@@ -3,7 +3,7 @@
 import asyncio
 
 from alembic import context
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -30,13 +30,16 @@ def run(connection: Connection) -> None:
         transaction_per_migration=True,
     )
     with context.begin_transaction():
-        connection.execute(text("SET LOCAL lock_timeout = '5s'"))
         context.run_migrations()
 
 
 async def connect() -> None:
     """Open the one connection that migrations need."""
-    engine = create_async_engine(async_url(context.config.attributes["url"]), poolclass=NullPool)
+    engine = create_async_engine(
+        async_url(context.config.attributes["url"]),
+        poolclass=NullPool,
+        connect_args={"server_settings": {"lock_timeout": "5s"}},
+    )
     async with engine.connect() as connection:
         await connection.run_sync(run)
     await engine.dispose()

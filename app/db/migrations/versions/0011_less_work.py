@@ -3,7 +3,8 @@
 Whether a site has a primary contact record is only looked at when types change. A function in SQL is parsed by every
 statement that writes to a table which it checks, one in PL/pgSQL once by each connection. An event is hashed by a
 function with a time zone of its own, so the trigger that calls it needs none. Most events are told to no webhook: the
-statement that writes a delivery is only begun when there is one.
+statement that writes a delivery is only begun when there is one. That is not asked of the snapshot of the event's
+statement, which may have waited for its turn: so the function that asks it must not be STABLE.
 """
 
 from alembic import op
@@ -24,7 +25,7 @@ END $$;
 
 ALTER FUNCTION chain_history_event() RESET timezone;
 
-CREATE FUNCTION has_active_webhook(uuid) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION has_active_webhook(uuid) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     RETURN EXISTS (SELECT FROM webhook WHERE site_id = $1 AND active);
 END $$;
