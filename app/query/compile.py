@@ -1,6 +1,6 @@
 """An operation as one SQL statement that writes the response.
 
-Every object becomes an expression that formats its JSON text, every relation a subquery of its parent, so that a
+Every object becomes an expression of its JSON text, every relation a subquery of its parent, so that a
 whole page is one statement on one snapshot and Python only passes the text on. The long lists of a root are columns of
 their own, so that they are not copied into a longer text; all columns are read as bytes. What the caller may see is
 compiled in from the policy. A statement is compiled once for each shape; whatever differs between requests of the same

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import Any
 
-LONGEST_CALL = 99
-"""Values in one format; PostgreSQL takes a hundred arguments."""
+LONGEST_CALL = 100
+"""Arguments that PostgreSQL takes."""
 MOST_ALONE = 30
 """Long texts of a root with columns of their own; PostgreSQL takes 1,664 columns, and there are 25 roots at most."""
 
@@ -55,17 +55,18 @@ def object_of(members: Iterable[tuple[str, Pieces]]) -> Pieces:
 
 
 def text_of(pieces: Pieces) -> Sql:
-    """One expression out of pieces: a format of the constants, in which the others are filled in; null is nothing."""
-    values = [piece for piece in pieces if isinstance(piece, Sql)]
-    if not values:
-        return constant("".join(pieces))
-    if len(pieces) == 1:
-        return values[0]
-    if len(values) > LONGEST_CALL:
-        parts = (pieces[start : start + LONGEST_CALL] for start in range(0, len(pieces), LONGEST_CALL))
-        return text_of([text_of(part) for part in parts])
-    form = "".join("%s" if isinstance(piece, Sql) else piece.replace("%", "%%") for piece in pieces)
-    return Sql(f"format({constant(form)}, {', '.join(values)})")
+    """One expression out of pieces, one after the other; null is nothing."""
+    values = list[str]()
+    for run in _runs(pieces, Sql):
+        values += run if isinstance(run[0], Sql) else [constant("".join(run))]
+    while len(values) > LONGEST_CALL:
+        values = [_concatenated(values[at : at + LONGEST_CALL]) for at in range(0, len(values), LONGEST_CALL)]
+    return Sql(values[0]) if len(values) == 1 else _concatenated(values)
+
+
+def _concatenated(values: Iterable[str]) -> Sql:
+    # It looks up once for a statement how a type is written, where `format` does for each value.
+    return Sql(f"concat({', '.join(values)})")
 
 
 def columns_of(pieces: Pieces) -> list[Sql]:
@@ -76,10 +77,14 @@ def columns_of(pieces: Pieces) -> list[Sql]:
     if sum(isinstance(piece, Long) for piece in pieces) > MOST_ALONE:
         return [text_of(pieces)]
     columns = list[Any]()
-    for is_long, group in groupby(pieces, lambda piece: isinstance(piece, Long)):
-        run = list(group)
-        columns += run if is_long else [text_of(run)]
+    for run in _runs(pieces, Long):
+        columns += run if isinstance(run[0], Long) else [text_of(run)]
     return columns
+
+
+def _runs(pieces: Pieces, kind: type[Sql]) -> list[Pieces]:
+    """Neighbours that are of a kind, and those between them."""
+    return [list(run) for _, run in groupby(pieces, lambda piece: isinstance(piece, kind))]
 
 
 def as_bytes(text: Sql) -> Sql:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import sqlalchemy as sa
@@ -23,9 +24,12 @@ def asked_size(arguments: Mapping[str, Any]) -> int:
 
 @dataclass(frozen=True)
 class Page:
-    """A page of a list: `size` rows beyond `cursor`, read `backwards` from the end when `last` was given."""
+    """A page of a list: `size` rows beyond a cursor, read `backwards` from the end when `last` was given.
 
-    of: str
+    `listed` are the list's name, filter and order, to which its cursors are bound.
+    """
+
+    listed: tuple[Any, ...]
     size: int
     backwards: bool
     after: list[str] | None
@@ -43,12 +47,17 @@ class Page:
         size = asked_size(arguments)
         if not 0 <= size <= limit:
             raise bad_input(f"A page has at most {limit} rows and at least 0.")
-        of = fingerprint(name, arguments.get("filter"), arguments.get("orderBy"))
+        listed = (name, arguments.get("filter"), arguments.get("orderBy"))
         after, before = (
-            read_cursor(of, arguments[name]) if arguments.get(name) is not None else None
-            for name in ("after", "before")
+            read_cursor(fingerprint(*listed), cursor) if cursor is not None else None
+            for cursor in (arguments.get("after"), arguments.get("before"))
         )
-        return cls(of, size, last is not None, after, before)
+        return cls(listed, size, last is not None, after, before)
+
+    @cached_property
+    def of(self) -> str:
+        """What the list is, in a few characters. Most pages have no cursor, and need none."""
+        return fingerprint(*self.listed)
 
     def conditions(self, columns: list[Any], descending: bool) -> list[sa.ColumnElement[bool]]:
         """Only rows beyond the cursors, in an order by `columns` which all run in the same direction."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -65,4 +66,12 @@ class Plan:
 
     def values(self, run: Run) -> list[Any]:
         """The parameters of a request, in their order."""
-        return [one if isinstance(one, str) else plain(one(run)) for one in self.parameters]
+        values: list[Any] = list(self.parameters)
+        for place, value_of in self.varying:
+            values[place] = plain(value_of(run))
+        return values
+
+    @cached_property
+    def varying(self) -> list[tuple[int, Callable[[Run], Any]]]:
+        """The parameters that are not the same for every request, with their places."""
+        return [(place, one) for place, one in enumerate(self.parameters) if not isinstance(one, str)]
