@@ -19,7 +19,10 @@ Values = dict[str, Any]
 
 
 def values_of(row: Base) -> Values:
-    """A row as the history keeps it: every column that says something of its own, in JSON's terms."""
+    """A row as the history keeps it: every column that says something of its own, in JSON's terms.
+
+    A new row need not be written before, unless the database gives it values that are kept.
+    """
     values = vars(row)
     return {name: _plain(values.get(name)) for name in _kept(type(row))}
 

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from app.db.models import HistoryEvent, User
+from app.db.models import Base, HistoryEvent, User
+from app.history import NOT_KEPT
 from app.query.ids import parse_id, write_id
-from app.rules import ContactType, Role, ViewLevel
+from app.rules import ContactType, Role, ViewLevel, snake
+from app.subjects import SubjectType
 from tests.access import form, newcomer
 from tests.world import CONTACT, UPDATE, VIEW, Person, Place, World, ago
 
@@ -351,3 +353,15 @@ async def test_a_refused_mutation_leaves_no_event(world: World) -> None:
     await place.primary.refused("createContact", siteId=place.id, **CONTACT | {"phone": "12"})
     await place.primary.refused("leaveSite", siteId=place.id)
     assert await world.events(place) == []
+
+
+def test_what_the_history_keeps_of_a_new_row_is_known_before_it_is_written() -> None:
+    """Only sites and users are written first: the database gives them values that are kept."""
+    given = {
+        mapper.class_.__name__
+        for mapper in Base.registry.mappers
+        if snake(mapper.class_.__name__).upper() in SubjectType.__members__
+        for column in mapper.class_.__table__.c
+        if column.server_default is not None and column.default is None and column.name not in NOT_KEPT
+    }
+    assert given == {"Site", "User"}

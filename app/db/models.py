@@ -152,7 +152,7 @@ class User(Base):
     language: Mapped[Language] = mapped_column(server_default="EN")
     issuer: Mapped[str | None]
     subject: Mapped[str | None]
-    # Folded already: the order of characters is the order of names, and the quickest to sort by.
+    # Folded already, so the order of characters will do, which is the quickest and the same in every database.
     sort_name: Mapped[str] = mapped_column(sa.Text(collation="C"))
     created_at: Mapped[datetime] = created()
     user_id = synonym("id")
