@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -37,6 +38,11 @@ class Server:
         """Those of this process."""
         subscriptions: Subscriptions = self.app.routes[0].endpoint.subscriptions  # type: ignore[attr-defined]
         return subscriptions
+
+    def client(self) -> AsyncClient:
+        """Speaks HTTP with it. The certificates of the system take long to load, and there is no TLS here."""
+        no_certificates = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        return AsyncClient(base_url=f"http://{self.address}", timeout=PATIENCE, verify=no_certificates)
 
     def listeners(self, place: Place) -> int:
         """How many listen to a site."""
@@ -208,7 +214,7 @@ async def streaming(
     else:
         sent = {"params": asked | {"variables": json.dumps(variables)}}
     async with (
-        AsyncClient(base_url=f"http://{server.address}", timeout=PATIENCE) as client,
+        server.client() as client,
         client.stream(method, "/graphql", headers=headers, **sent) as response,
     ):
         yield Stream(response, response.aiter_lines())

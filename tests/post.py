@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import SMTPUTF8
+from functools import cached_property
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -31,6 +32,11 @@ class Received:
     recipients: list[str]
     mail: EmailMessage
 
+    @cached_property
+    def id(self) -> str:
+        """Its Message-ID."""
+        return str(self.mail["Message-ID"])
+
     def part(self, kind: str) -> str:
         """The text of its text or of its HTML."""
         found = self.mail.get_body((kind,))
@@ -51,7 +57,7 @@ class Inbox:
     @property
     def ids(self) -> list[str]:
         """The Message-IDs of what was received."""
-        return [str(one.mail["Message-ID"]) for one in self.received]
+        return [one.id for one in self.received]
 
     async def handle_MAIL(
         self, _server: Any, _session: Session, envelope: Envelope, address: str, options: list[str]

@@ -153,13 +153,14 @@ def service(folder: str, port: int) -> Iterator[str]:
 def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
     """Ask until there is an answer, for half a minute at most."""
     deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            assert httpx2.get(url).status_code == 200
-            return
-        except httpx2.TransportError:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(0.05)
+    with httpx2.Client() as client:
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                assert client.get(url).status_code == 200
+                return
+            except httpx2.TransportError:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(0.05)
     raise AssertionError("the service did not start")
 
 

@@ -202,7 +202,7 @@ async def test_new_person_signing_in_many_times_at_once_becomes_one_user(world: 
 
 
 async def test_added_person_signing_in_many_times_at_once_is_bound_once(world: World) -> None:
-    person = await world.person()
+    person = await world.person(newcomer=True)
     await at_once(person.ask("{ viewer { user { id } } }") for _ in range(CONTENDERS))
     assert len(await user_rows(world, person.ibm_id)) == 1
     assert [event.event.name for event in await events(world, person.user_id)] == ["USER_SIGNED_IN_FIRST"]

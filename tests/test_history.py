@@ -85,7 +85,7 @@ async def test_a_request(world: World) -> None:
 
 
 async def test_a_request_for_an_unknown_number_is_told_in_the_requesters_own_history(world: World) -> None:
-    person = await world.person()
+    person = await world.person(newcomer=True)
     payload = await person.succeed("requestAccess", "accessRequest { id }", siteNumber="NO-SUCH-SITE")
     await person.succeed("withdrawAccessRequest", accessRequestId=payload["accessRequest"]["id"])
     events = await world.rows(HistoryEvent, HistoryEvent.stream == person.user_id)

@@ -52,7 +52,7 @@ async def eventful(world: World) -> tuple[Place, dict[str, Person], dict[str, st
     place = await world.site()
     requester = await world.person("requester")
     asked = await requester.succeed("requestAccess", "accessRequest { id }", siteNumber=place.number)
-    member, membership_id = await world.member(place)
+    member, membership_id = await world.member(place, person=await world.person("user", newcomer=True))
     contact_id = await world.contact(place, [ContactType.BILLING])
     await place.primary.succeed("updateContact", contactId=contact_id, **CONTACT)
     await place.primary.succeed(

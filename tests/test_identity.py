@@ -72,7 +72,7 @@ async def change(world: World, person: Person, **values: Any) -> None:
 
 
 async def test_a_user_added_before_is_bound(world: World, service: Service) -> None:
-    person = await world.person("Added")
+    person = await world.person("Added", newcomer=True)
     claims = {
         "sub": uuid4().hex,
         "preferred_username": person.ibm_id.upper(),
@@ -117,7 +117,7 @@ async def test_later_sign_ins_change_nothing(world: World, service: Service) -> 
 
 
 async def test_what_the_token_does_not_say_stays(world: World, service: Service) -> None:
-    person = await world.person()
+    person = await world.person(newcomer=True)
     await change(world, person, first_name="Ann", last_name="Dupont", language=Language.FR)
     user = await service.user(service.issuer.token(preferred_username=person.ibm_id))
     assert (user["firstName"], user["lastName"], user["language"]) == ("Ann", "Dupont", "FR")
@@ -140,7 +140,7 @@ async def test_a_second_identity_cannot_take_an_ibm_id(world: World, service: Se
 
 
 async def test_the_same_subject_of_another_issuer_is_somebody_else(world: World, service: Service) -> None:
-    person = await world.person()
+    person = await world.person(newcomer=True)
     assert await person.ask("{ viewer { user { id } } }")
     token = service.issuer.token(sub=person.ibm_id, preferred_username=person.ibm_id)
     await service.turns_away(f"Bearer {token}")
@@ -153,13 +153,13 @@ async def test_a_changed_ibm_id_stays_the_same_user(world: World, service: Servi
         service.issuer.token(sub=subject, preferred_username=ibm_id, email="a@example.com")
     )
     assert await service.user(service.issuer.token(sub=subject)) == first
-    other = await world.person()
+    other = await world.person(newcomer=True)
     assert await service.user(service.issuer.token(sub=subject, preferred_username=other.ibm_id)) == first
     assert (await the_user(world, other.ibm_id)).subject is None
 
 
 async def test_first_requests_at_once_bind_once(world: World, service: Service) -> None:
-    known, unknown = (await world.person()).ibm_id, f"{uuid4().hex}@example.com"
+    known, unknown = (await world.person(newcomer=True)).ibm_id, f"{uuid4().hex}@example.com"
     for ibm_id in (known, unknown):
         token = service.issuer.token(preferred_username=ibm_id)
         users = await asyncio.gather(*(service.user(token) for _ in range(8)))
@@ -250,7 +250,7 @@ async def test_a_removed_membership_shows_nothing_from_the_next_request_on(
     world: World, service: Service
 ) -> None:
     place = await world.site()
-    member, membership_id = await world.member(place)
+    member, membership_id = await world.member(place, person=await world.person(newcomer=True))
     token = service.issuer.token(preferred_username=member.ibm_id)
     assert (await seen(service, token, place.id))["number"] == place.number
     await place.primary.succeed("removeMembership", membershipId=membership_id)
@@ -260,7 +260,9 @@ async def test_a_removed_membership_shows_nothing_from_the_next_request_on(
 async def test_a_lowered_level_holds_from_the_next_request_on(world: World, service: Service) -> None:
     place = await world.site()
     await world.request(place)
-    viewer, membership_id = await world.secondary(place, manage_access=VIEW)
+    viewer, membership_id = await world.secondary(
+        place, person=await world.person(newcomer=True), manage_access=VIEW
+    )
     token = service.issuer.token(preferred_username=viewer.ibm_id)
     assert len((await seen(service, token, place.id))["accessRequests"]["nodes"]) == 1
     for level in (UpdateLevel.NONE, VIEW):
@@ -272,7 +274,7 @@ async def test_a_lowered_level_holds_from_the_next_request_on(world: World, serv
 
 async def test_an_ended_membership_shows_nothing(world: World, service: Service) -> None:
     place = await world.site()
-    member, _ = await world.member(place)
+    member, _ = await world.member(place, person=await world.person(newcomer=True))
     token = service.issuer.token(preferred_username=member.ibm_id)
     assert await seen(service, token, place.id)
     async with AsyncSession(world.database) as session, session.begin():

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from httpx2 import AsyncClient, Response
+from httpx2 import Response
 
 from app.config import Settings
 from app.live import sse
@@ -32,7 +32,7 @@ def server(settings: Settings) -> Iterator[Server]:
 async def ask(server: Server, person: Person | None, accept: str, query: str, **variables: Any) -> Response:
     """The whole response to a call."""
     headers = {"Accept": accept} | ({"Authorization": f"Bearer {person.token}"} if person else {})
-    async with AsyncClient(base_url=f"http://{server.address}", timeout=PATIENCE) as client:
+    async with server.client() as client:
         return await client.post("/graphql", json={"query": query, "variables": variables}, headers=headers)
 
 
@@ -122,7 +122,7 @@ async def test_who_takes_nothing_but_events_is_told_of_faults_by_one(
 
 async def test_misused_http_has_its_status_also_for_who_takes_only_events(server: Server) -> None:
     headers = {"Accept": "text/event-stream"}
-    async with AsyncClient(base_url=f"http://{server.address}", timeout=PATIENCE) as client:
+    async with server.client() as client:
         for status, response in (
             (
                 400,
@@ -161,7 +161,7 @@ async def test_lines_end_with_a_line_feed_and_silence_is_broken(
     body = {"query": EVENTS, "variables": {"site": place.id}}
     async with (
         asyncio.timeout(PATIENCE),
-        AsyncClient(base_url=f"http://{server.address}", timeout=PATIENCE) as client,
+        server.client() as client,
         client.stream("POST", "/graphql", json=body, headers=headers) as response,
     ):
         parts = response.aiter_raw()

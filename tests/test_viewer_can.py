@@ -250,11 +250,13 @@ async def told(person: Person, id: str, language: str | None) -> dict[str, Any] 
 async def test_the_mutation_then_does_just_what_was_said(
     world: World, kind: str, who: str, reasons: list[str]
 ) -> None:
-    compared = 0
+    compared, is_used = 0, True
     for name, (mutation, field, input) in ACTIONS[kind].items():
-        place = await world.site()
-        person = await caller(world, place, who)
-        all_things = await things(world, place, person)
+        # What is only refused leaves the site as it is, so that it will do for the next action as well.
+        if is_used:
+            place, is_used = await world.site(), False
+            person = await caller(world, place, who)
+            all_things = await things(world, place, person)
         about = await own(person, "memberships") if name == "requestExtension" else None
         for index, (found, id) in enumerate(all_things):
             language = LANGUAGES[index % len(LANGUAGES)]
@@ -266,7 +268,7 @@ async def test_the_mutation_then_does_just_what_was_said(
                 given = {field: id if about is None else place.id, **fresh(input, index, all_things)}
                 payload = await person.do(mutation, language=language, **given)
                 assert answer(payload) == said[name], (name, id)
-                compared += 1
+                compared, is_used = compared + 1, is_used or said[name]["allowed"]
     assert (compared == 0) is (who in HIDDEN[kind])
     assert reasons == []
 

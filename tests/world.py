@@ -165,11 +165,12 @@ class World:
         """Write rows, which may refer to each other, in one transaction."""
         await rows.write(self.database, *new)
 
-    async def person(self, name: str = "person") -> Person:
-        """A user who has not signed in yet, with a name of their own."""
+    async def person(self, name: str = "person", newcomer: bool = False) -> Person:
+        """A user with a name of their own, who has signed in before; a newcomer has not."""
         ibm_id = f"{name}-{uuid4().hex[:12]}@example.com"
+        identity = {} if newcomer else {"issuer": development.ISSUER, "subject": ibm_id}
         user_id = uuid7()
-        await self.add(User(id=user_id, ibm_id=ibm_id, email=ibm_id, sort_name=ibm_id))
+        await self.add(User(id=user_id, ibm_id=ibm_id, email=ibm_id, sort_name=ibm_id, **identity))
         return Person(self, ibm_id, user_id)
 
     async def site(self, pending_request_days: int | None = None, number: str | None = None) -> Place:
