@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
@@ -22,7 +23,7 @@ from app.calendar_links import PATH
 from app.config import Misconfigured, Settings
 from app.db.engine import create_engine
 from app.db.pool import Pool
-from app.endpoint import Endpoint
+from app.endpoint import Endpoint, Shortcut
 from app.execution import Execution, masked
 from app.http_protocol import MANNER, TIMEOUT
 from app.http_response import ALWAYS, PROFILES, manner
@@ -94,7 +95,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
     if settings.development:
         routes += _explorer(settings) + _messages()
     handlers = {HTTPException: _http_error, Exception: _unexpected}
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    middleware = [Middleware(Shortcut, endpoint=graphql)]
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers, middleware=middleware)
 
 
 def _collect_less() -> None:

@@ -1,6 +1,7 @@
 """Which relations are to be looked up: not those that come joined with their row, and all those of given values."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from app.query.collect import Selected
@@ -8,6 +9,7 @@ from app.query.declare import Relation, Value
 from app.query.plan import Unplannable
 
 
+@cache
 def is_joined(relation: Relation, source: Relation, parent: Any) -> bool:
     """Whether the rows of `source` come joined with the row that a relation of theirs leads to."""
     if not (relation.follows and relation.on and relation.local) or relation.where:
