@@ -1,6 +1,8 @@
 """The unit of work: what is read, changed, added and deleted in one transaction, and what is left of it."""
 
 import asyncio
+from contextlib import suppress
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -273,5 +275,36 @@ async def test_who_is_interrupted_leaves_no_transaction_open(
         await task
     async with begin(connections) as session:
         assert await session.scalar(sa.select(1)) == 1
+    await pool.close()
+    await engine.dispose()
+
+
+@pytest.mark.parametrize("way", [begin, snapshot])
+@pytest.mark.parametrize("kind", ["pool", "engine"])
+async def test_what_is_done_after_somebody_was_interrupted_is_kept(
+    world: World, database: AsyncEngine, settings: Settings, kind: str, way: Any
+) -> None:
+    place = await world.site()
+    url = database.url.render_as_string(hide_password=False)
+    own = settings.model_copy(update={"database_pool_size": 1})
+    pool, engine = Pool(url, own), create_engine(url, own)
+    connections = pool if kind == "pool" else engine
+
+    async def work() -> None:
+        async with way(connections) as session:
+            await session.execute(sa.select(1))
+
+    await work()
+    for steps in range(12):
+        task = asyncio.create_task(work())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        async with begin(connections) as session:
+            contact = await session.get_one(Contact, (place.site_id, place.contact_id))
+            contact.city = f"City {steps}"
+        assert await city(world, place) == f"City {steps}"
     await pool.close()
     await engine.dispose()

@@ -16,8 +16,7 @@ Database = Pool | AsyncEngine
 async def begin(database: Database) -> AsyncIterator[Session]:
     """A transaction and its unit of work: kept as a whole, or taken back when something is raised or not `keeps`."""
     async with _connection(database) as connection:
-        session, transaction = Session(connection), connection.transaction()
-        await transaction.start()
+        session, transaction = Session(connection), await _started(connection)
         try:
             yield session
             await session.flush()
@@ -30,11 +29,25 @@ async def begin(database: Database) -> AsyncIterator[Session]:
 @asynccontextmanager
 async def snapshot(database: Database) -> AsyncIterator[Session]:
     """What the database holds at one moment, to be read only."""
-    async with (
-        _connection(database) as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
-        yield Session(connection)
+    async with _connection(database) as connection:
+        transaction = await _started(connection, isolation="repeatable_read", readonly=True)
+        try:
+            yield Session(connection)
+        finally:
+            await transaction.rollback()
+
+
+async def _started(connection: Any, **kind: Any) -> Any:
+    """A transaction of this kind, which has begun."""
+    transaction = connection.transaction(**kind)
+    try:
+        await transaction.start()
+    except BaseException:
+        # Nobody knows whether it has begun, and the driver would take the next one for a part of it: what that does
+        # would be said to be done, and be lost.
+        connection.terminate()
+        raise
+    return transaction
 
 
 def _connection(database: Database) -> AbstractAsyncContextManager[Any]:
