@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import structlog
 from graphql import (
     DocumentNode,
@@ -30,7 +31,17 @@ from app.query.run import Engine
 from app.tokens import Verifier
 
 log = structlog.get_logger()
-UNAVAILABLE = (PoolTimeout, ConnectionError, TimeoutError)
+UNAVAILABLE = (
+    PoolTimeout,
+    ConnectionError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+)
+"""What says that the database is away, goes or comes, or takes nobody any more."""
 BUSY = RequestError("SERVICE_UNAVAILABLE", "The service is busy; try again in a moment.")
 
 

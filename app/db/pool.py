@@ -109,12 +109,16 @@ class Pool:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
-        """A connection, as soon as one is free."""
+        """A connection, as soon as one is free. Raises ConnectionError when it was lost meanwhile."""
         await self._take_place()
         try:
             connection = self._kept() or await self._open()
             try:
                 yield connection
+            except (asyncpg.InternalClientError, asyncpg.InterfaceError) as error:
+                if not _is_lost(connection, error):
+                    raise
+                raise ConnectionError("the connection to the database was lost") from error
             finally:
                 self._give_back(connection)
         finally:
@@ -171,3 +175,11 @@ class Pool:
             self._places.release()
         while self._idle:
             await self._idle.pop().close()
+
+
+def _is_lost(connection: Any, error: Exception) -> bool:
+    """Whether it is because there is no connection any more that the driver refuses to work on it."""
+    if isinstance(error, asyncpg.InternalClientError):
+        # While it is being lost, the driver does not know it yet, and cannot send anything either.
+        connection.terminate()
+    return bool(connection.is_closed())

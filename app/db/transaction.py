@@ -21,7 +21,7 @@ async def begin(database: Database) -> AsyncIterator[Session]:
             yield session
             await session.flush()
         except BaseException:
-            await transaction.rollback()
+            await _take_back(connection, transaction)
             raise
         await (transaction.commit() if session.keeps else transaction.rollback())
 
@@ -34,7 +34,7 @@ async def snapshot(database: Database) -> AsyncIterator[Session]:
         try:
             yield Session(connection)
         finally:
-            await transaction.rollback()
+            await _take_back(connection, transaction)
 
 
 async def _started(connection: Any, **kind: Any) -> Any:
@@ -50,6 +50,12 @@ async def _started(connection: Any, **kind: Any) -> Any:
     return transaction
 
 
+async def _take_back(connection: Any, transaction: Any) -> None:
+    # With a connection, its transaction is lost as well, and why is told by what was raised.
+    if not connection.is_closed():
+        await transaction.rollback()
+
+
 def _connection(database: Database) -> AbstractAsyncContextManager[Any]:
     """A connection of the driver."""
     return database.connection() if isinstance(database, Pool) else _of(database)
@@ -61,7 +67,7 @@ async def _of(engine: AsyncEngine) -> AsyncIterator[Any]:
         driver: Any = (await connection.get_raw_connection()).driver_connection
         try:
             yield driver
-        finally:
+        except BaseException:
             # The engine knows neither that it was lost, nor that somebody was interrupted in a transaction.
-            if driver.is_closed() or driver.is_in_transaction():
-                await connection.invalidate()
+            await connection.invalidate()
+            raise
