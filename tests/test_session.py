@@ -244,6 +244,7 @@ async def test_a_connection_that_was_lost_is_not_given_to_the_next_one(
         asyncpg.AdminShutdownError,
         asyncpg.ConnectionDoesNotExistError,
         asyncpg.InternalClientError,
+        asyncpg.InterfaceError,
         ConnectionError,
     )
     with pytest.raises(told):
