@@ -40,8 +40,9 @@ UNAVAILABLE = (
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.QueryCanceledError,
 )
-"""What says that the database is away, goes or comes, or takes nobody any more."""
+"""What says that the database is away, goes or comes, takes nobody any more, or has worked on it for too long."""
 BUSY = RequestError("SERVICE_UNAVAILABLE", "The service is busy; try again in a moment.")
 
 

@@ -261,6 +261,14 @@ async def both(
     return compiled.content, (await interpreted.post("/graphql", json=body, headers=headers)).content
 
 
+async def test_an_error_names_every_place_that_asked(world: World, interpreted: AsyncClient) -> None:
+    document = """mutation { a: leaveSite(input: {siteId: "x"}) { errors { code } } ...Again }
+      fragment Again on Mutation { a: leaveSite(input: {siteId: "x"}) { errors { message } } }"""
+    answers = [await one.post("/graphql", json={"query": document}) for one in (world.client, interpreted)]
+    assert answers[0].content == answers[1].content
+    assert [place["line"] for place in answers[0].json()["errors"][0]["locations"]] == [1, 2]
+
+
 @pytest.mark.parametrize("arguments", ["", "(first: 0)", "(first: 2)", "(last: 2)"])
 @pytest.mark.parametrize("more", ["", "totalCount", "nodes { id }"])
 async def test_each_part_of_a_page_can_be_asked_for_alone(

@@ -6,11 +6,13 @@ from typing import Any
 import asyncpg
 import pytest
 import sqlalchemy as sa
-from httpx2 import Response
+from httpx2 import ASGITransport, AsyncClient, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.config import Settings
 from app.db.models import Contact, Membership, Site
 from app.query.ids import write_id
+from app.server import create_app
 from tests.post import url_of
 from tests.world import CONTACT, Place, World
 
@@ -56,6 +58,24 @@ async def test_a_query_can_be_asked_again(either: World) -> None:
     [error] = response.json()["errors"]
     assert error["extensions"] == BUSY
     assert (await place.primary.ask(document, id=place.id))["site"]["contacts"] == [{"firstName": "Alix"}]
+
+
+async def test_a_statement_that_takes_too_long_is_broken_off(world: World, settings: Settings) -> None:
+    place = await world.site()
+    hasty = create_app(settings.model_copy(update={"statement_timeout": 0.05}))
+    document = {
+        "query": "query($id: ID!) { site(id: $id) { contacts { id } } }",
+        "variables": {"id": place.id},
+    }
+    async with (
+        hasty.router.lifespan_context(hasty),
+        AsyncClient(transport=ASGITransport(app=hasty), base_url="http://test") as client,
+        world.database.begin() as blocking,
+    ):
+        await blocking.execute(sa.text("LOCK TABLE contact IN ACCESS EXCLUSIVE MODE"))
+        headers = {"Authorization": f"Bearer {place.primary.token}"}
+        response = await client.post("/graphql", json=document, headers=headers)
+    assert (response.status_code, response.json()["errors"][0]["extensions"]) == (503, BUSY)
 
 
 SAVE = "mutation($input: UpdateContactInput!) { updateContact(input: $input) { contact { lastName } errors { code } } }"

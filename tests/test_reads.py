@@ -1,5 +1,7 @@
 """Reads: what is seen by whom, by whatever path; lists in pages, orders and filters."""
 
+import base64
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,7 +12,7 @@ import sqlalchemy as sa
 
 from app.db.models import User
 from app.db.statements import Prepared
-from app.query.cursor import fingerprint, write_cursor
+from app.query.cursor import DIGEST_LENGTH, fingerprint, write_cursor
 from app.rules import ContactType, PurchaseAndDownloadLevel, ViewLevel
 from app.schema.enums import MembershipOrderField, OrderDirection
 from tests.world import UPDATE, VIEW, Person, Place, World
@@ -304,6 +306,19 @@ async def test_a_forged_cursor_is_a_clear_error(world: World, values: list[str])
     response = await place.primary.post(LIST, id=place.id, by=by, after=write_cursor(of, values))
     assert response.json()["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT"}
     assert ("compared" if len(values) == 2 else "cursor") in response.text
+
+
+@pytest.mark.parametrize("payload", ["5", "null", "nope", "[" * 5_000, f"[{'1' * 5_000}]", '{"a": 1}', '"x"'])
+async def test_a_forged_cursor_need_not_hold_a_list(world: World, payload: str) -> None:
+    place = await world.site()
+    of = fingerprint("Site.memberships", None, None)
+    digest = hashlib.md5((of + payload).encode(), usedforsecurity=False).hexdigest()[:DIGEST_LENGTH]
+    after = base64.urlsafe_b64encode(f"{digest}{payload}".encode()).decode().rstrip("=")
+    document = (
+        "query($id: ID!, $after: String) { site(id: $id) { memberships(after: $after) { nodes { id } } } }"
+    )
+    [error] = (await place.primary.post(document, id=place.id, after=after)).json()["errors"]
+    assert error["extensions"] == {"code": "BAD_USER_INPUT"}
 
 
 async def test_a_page_of_nothing_still_counts(world: World) -> None:

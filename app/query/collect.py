@@ -43,8 +43,13 @@ class Selected:
     arguments: dict[str, Any]
     is_list: bool
     definition: GraphQLField
-    node: FieldNode
+    nodes: list[FieldNode]
     shapes: dict[str, "Shape"] = field(default_factory=dict)
+
+    @property
+    def node(self) -> FieldNode:
+        """The first place in the document that selects it; its arguments are the same in all."""
+        return self.nodes[0]
 
     @property
     def shape(self) -> "Shape":
@@ -124,7 +129,7 @@ def _selected(source: Source, parent: GraphQLObjectType, key: str, nodes: list[F
         if definition.args
         else {},
         definition=definition,
-        node=nodes[0],
+        nodes=nodes,
         is_list=is_list_type(get_nullable_type(definition.type)),
         shapes={kind.name: _shape(source, kind, nodes) for kind in types},
     )

@@ -107,7 +107,7 @@ class Prepared:
                 texts[root.key] = [(await self._resolved(root, plan)).encode()]
             except Exception as error:
                 # Whatever it is, it is told at the place of the field, which can always be null.
-                errors.append(located_error(error, [root.node], [root.key]))
+                errors.append(located_error(error, root.nodes, [root.key]))
                 texts[root.key] = NULL
         typename = [f'"{self.forest.type.name}"'.encode()]
         pieces = [b"{"]
@@ -146,7 +146,7 @@ class Prepared:
         """What graphql-core tells a resolver."""
         return GraphQLResolveInfo(
             field_name=root.name,
-            field_nodes=[root.node],
+            field_nodes=root.nodes,
             return_type=root.definition.type,
             parent_type=self.forest.type,
             path=Path(None, root.key, root.owner),
