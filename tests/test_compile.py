@@ -22,6 +22,7 @@ from app.query.jsontext import (
     text_of,
     with_parameters,
 )
+from app.query.run import Engine
 from tests.world import World
 
 readable = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
@@ -127,3 +128,20 @@ async def test_roots_can_have_any_number_of_lists(world: World, lists: int) -> N
     assert [len(contacts) for contacts in json.loads(one).values()] == [1] * lists
     hidden = await stranger.ask(f"query($id: ID!) {{ {roots} }}", id=place.id)
     assert set(hidden.values()) == {None}
+
+
+async def test_what_would_be_a_very_long_statement_is_left_to_the_interpreter(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unplanned: list[str] = []
+    monkeypatch.setattr(Engine, "_note", lambda _self, reason: unplanned.append(reason))
+    place = await world.site()
+    many = " ".join(f"r{number}: recommendations {{ __typename }}" for number in range(200))
+    document = "query($id: ID!) {{ site(id: $id) {{ {} }} }}"
+    (one,) = (await place.primary.ask(document.format("recommendations { __typename }"), id=place.id))[
+        "site"
+    ].values()
+    assert unplanned == []
+    told = (await place.primary.ask(document.format(many), id=place.id))["site"]
+    assert unplanned == ["a statement of this length"]
+    assert list(told.values()) == [one] * 200

@@ -62,6 +62,9 @@ from app.query.relations import is_joined, references
 from app.query.structure import Given, given_in
 from app.query.template import Template, Value
 
+LONGEST = 500_000
+"""Characters of a statement. PostgreSQL takes longer to plan one than the interpreter needs for many short ones."""
+
 
 @dataclass
 class Compiler:
@@ -122,6 +125,8 @@ class Compiler:
             return Plan("", [], self.paged)
         known, joins = ", ".join(self._known()), "".join(self.joins)
         filled = self.fill(whole(), columns=", ".join(columns), known=known, joins=joins)
+        if len(filled) > LONGEST:
+            raise Unplannable("a statement of this length")
         statement = with_parameters(filled, cache(self._number_of))
         return Plan(statement, self.parameters, self.paged, widths, relations)
 
