@@ -261,6 +261,23 @@ async def both(
     return compiled.content, (await interpreted.post("/graphql", json=body, headers=headers)).content
 
 
+@pytest.mark.parametrize(
+    "list",
+    [
+        'history(filter: {actorIds: ["nope"]}) { __typename }',
+        'history(filter: {actorIds: ["nope"]}) { pageInfo { hasPreviousPage } }',
+        f'memberships(filter: {{text: "{"a" * 101}"}}) {{ pageInfo {{ __typename }} }}',
+    ],
+)
+async def test_an_impossible_filter_is_refused_even_if_nothing_depends_on_it(
+    scene: Scene, interpreted: AsyncClient, list: str
+) -> None:
+    document = f"query($id: ID!) {{ site(id: $id) {{ {list} }} }}"
+    compiled, told = await both(scene[0].primary, interpreted, document, {"id": scene[0].id})
+    assert compiled == told
+    assert b'"code":"BAD_USER_INPUT"' in compiled
+
+
 async def test_an_error_names_every_place_that_asked(world: World, interpreted: AsyncClient) -> None:
     document = """mutation { a: leaveSite(input: {siteId: "x"}) { errors { code } } ...Again }
       fragment Again on Mutation { a: leaveSite(input: {siteId: "x"}) { errors { message } } }"""

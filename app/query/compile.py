@@ -73,6 +73,8 @@ class Compiler:
     arguments: Mapping[int, Mapping[str, Any]]
     parameters: list[Parameter] = field(default_factory=list)
     paged: list[Selected] = field(default_factory=list)
+    unread: list[Selected] = field(default_factory=list)
+    """Of those, the ones of which nothing is asked that depends on their rows."""
     caller: CallerColumns = field(default_factory=CallerColumns)
     joins: list[str] = field(default_factory=list)
     """Of roots that lead to one row, of which several columns are read."""
@@ -122,13 +124,13 @@ class Compiler:
 
     def _plan(self, columns: list[Sql], widths: Sequence[int] = (), relations: Sequence[int] = ()) -> Plan:
         if not columns:
-            return Plan("", [], self.paged)
+            return Plan("", [], self.paged, self.unread)
         known, joins = ", ".join(self._known()), "".join(self.joins)
         filled = self.fill(whole(), columns=", ".join(columns), known=known, joins=joins)
         if len(filled) > LONGEST:
             raise Unplannable("a statement of this length")
         statement = with_parameters(filled, cache(self._number_of))
-        return Plan(statement, self.parameters, self.paged, widths, relations)
+        return Plan(statement, self.parameters, self.paged, self.unread, widths, relations)
 
     def _number_of(self, text: str) -> int:
         """The number of a new parameter that is the same for every request."""

@@ -17,6 +17,7 @@ class Compiler(Protocol):
     """What a page needs of the compiler (see `compile`)."""
 
     paged: list[Selected]
+    unread: list[Selected]
 
     def fill(self, template: Template, selected: Selected | None = None, **texts: str) -> Sql: ...
     def given(self, selected: Selected) -> Given: ...
@@ -124,6 +125,7 @@ def connection(compiler: Compiler, selected: Selected, paged: Paged, parent: Any
     }
     whole = object_of((below.key, values[below.name](below)) for below in shape.fields)
     if not page.columns and not page.beyond:
+        compiler.unread.append(selected)
         return whole
     listed = page.rows()
     return around(whole, lambda column: compiler.gathered(column, listed))

@@ -54,6 +54,7 @@ Parameter = str | Callable[[Run], Any]
 class Plan:
     """A compiled statement. Its one row has columns for each root, or one for each relation of given values.
 
+    The filters of pages that are `unread` are no part of it, and have to be looked at all the same.
     `widths` says how many columns make the text of each root. There is no row when the caller has never signed in.
     Nothing to be asked is an empty statement.
     """
@@ -61,6 +62,7 @@ class Plan:
     sql: str
     parameters: list[Parameter]
     paged: list[Selected]
+    unread: list[Selected]
     widths: Sequence[int] = ()
     relations: Sequence[int] = ()
 

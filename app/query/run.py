@@ -21,6 +21,7 @@ from app.errors import RequestError, bad_input
 from app.query.collect import Selected
 from app.query.compile import Compiler
 from app.query.cost import MAXIMUM_OBJECTS, count, objects
+from app.query.declare import Arguments, Paged
 from app.query.forest import Forest, plant
 from app.query.page import Page
 from app.query.plan import Plan, Unplannable
@@ -88,6 +89,8 @@ class Engine:
             for plan in plans
             for paged in plan.paged
         }
+        for unread in (one for plan in plans for one in plan.unread):
+            _look_at_filter(unread, arguments, caller)
         return Prepared(self.pool, forest, plans, arguments, pages, variables, caller)
 
     def _known(self, document: DocumentNode, definition: OperationDefinitionNode) -> Known:
@@ -142,6 +145,12 @@ def _page(forest: Forest, paged: Selected, arguments: ById, limit: int) -> Page:
         if number in forest.constant:
             forest.pages[number] = page
     return page
+
+
+def _look_at_filter(selected: Selected, arguments: ById, caller: Caller) -> None:
+    """Raise the RequestError of a filter that cannot be."""
+    if isinstance(selected.declaration, Paged) and selected.declaration.where:
+        selected.declaration.where(Arguments(arguments[id(selected)]), caller.actor)
 
 
 def _keep(cache: dict[Any, Any], key: Any, value: Any) -> None:
