@@ -11,7 +11,7 @@ from app.context import Context
 from app.documents import Documents
 from app.errors import RequestError
 from app.execution import Execution
-from app.limits import MAXIMUM_FIELDS
+from app.limits import MAXIMUM_FIELDS, MAXIMUM_NAME
 from tests.transport import JSON, code
 from tests.world import World
 
@@ -120,6 +120,23 @@ async def test_a_bomb_is_refused_before_it_is_validated(client: AsyncClient, doc
     response = await client.post("/graphql", json={"query": document})
     assert response.status_code == 400
     assert code(response) == "GRAPHQL_VALIDATION_FAILED"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{ NAME: __typename }",
+        "query NAME { __typename }",
+        "{ ...NAME } fragment NAME on Query { __typename }",
+    ],
+)
+async def test_a_name_has_an_end(client: AsyncClient, document: str) -> None:
+    longest = "a" * MAXIMUM_NAME
+    response = await client.post("/graphql", json={"query": document.replace("NAME", longest)})
+    assert response.status_code == 200
+    response = await client.post("/graphql", json={"query": document.replace("NAME", longest + "a")})
+    assert (response.status_code, code(response)) == (400, "GRAPHQL_VALIDATION_FAILED")
+    assert f"at most {MAXIMUM_NAME}" in response.text
 
 
 async def test_an_unexpected_error_is_masked_and_can_be_found_in_the_log(
