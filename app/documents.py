@@ -18,6 +18,7 @@ from graphql.language import Lexer, Location, Source, Token, TokenKind
 from graphql.language.parser import Parser
 
 from app.errors import RequestError, bad_input
+from app.introspection import check_introspection
 from app.limits import MAXIMUM_TOKENS, check_name, check_size
 from app.seen import Seen
 from app.validation import faults
@@ -133,6 +134,7 @@ def checked(schema: GraphQLSchema, query: str) -> DocumentNode:
         raise RequestError("GRAPHQL_PARSE_FAILED", "The document is nested too deeply.") from error
     if errors:
         raise InvalidDocument("GRAPHQL_VALIDATION_FAILED", errors)
+    check_introspection(schema, document)
     return document
 
 

@@ -4,13 +4,14 @@ import json
 from typing import Any
 
 import pytest
-from graphql import DocumentNode, build_schema
+from graphql import DocumentNode, build_schema, get_introspection_query
 from httpx2 import AsyncClient
 
 from app.context import Context
 from app.documents import Documents
 from app.errors import RequestError
 from app.execution import Execution
+from app.introspection import MAXIMUM_VALUES
 from app.limits import MAXIMUM_FIELDS, MAXIMUM_NAME
 from tests.transport import JSON, code
 from tests.world import World
@@ -137,6 +138,64 @@ async def test_a_name_has_an_end(client: AsyncClient, document: str) -> None:
     response = await client.post("/graphql", json={"query": document.replace("NAME", longest + "a")})
     assert (response.status_code, code(response)) == (400, "GRAPHQL_VALIDATION_FAILED")
     assert f"at most {MAXIMUM_NAME}" in response.text
+
+
+def aliased(field: str, times: int = 25) -> str:
+    """A selection of a field, again and again."""
+    return "{" + "".join(f" a{index}: {field}" for index in range(times)) + " }"
+
+
+EVERYTHING = get_introspection_query(
+    specified_by_url=True,
+    directive_is_repeatable=True,
+    schema_description=True,
+    input_value_deprecation=True,
+    experimental_directive_deprecation=True,
+    one_of=True,
+)
+"""The query of the tools, with all that any of them asks for."""
+ANY_TYPE = EVERYTHING[EVERYTHING.index("fragment FullType") :]
+"""The same of one type, as a fragment."""
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        EVERYTHING,
+        EVERYTHING.replace("(includeDeprecated: true)", ""),
+        get_introspection_query(descriptions=False, type_depth=7),
+        "query($name: String!) { __type(name: $name) { ...FullType } } " + ANY_TYPE,
+        aliased('__type(name: "Site") { ...FullType }', 10) + ANY_TYPE,
+        '{ __type(name: "Nothing") { fields { name } } }',
+    ],
+    ids=["everything", "nothing deprecated", "no descriptions", "a variable", "types", "an unknown type"],
+)
+async def test_what_tools_ask_of_the_schema_is_told(client: AsyncClient, document: str) -> None:
+    response = await client.post("/graphql", json={"query": document, "variables": {"name": "Site"}})
+    assert response.status_code == 200
+    assert "errors" not in response.json()
+
+
+ROUND = "fields { type { fields { type { name } } } }"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        aliased(f"__schema {{ types {{ {ROUND} }} }}"),
+        f"{{ __schema {aliased(f'types {{ {ROUND} }}')} }}",
+        f"{{ __schema {{ types {{ fields {aliased('name', 100)} }} }} }}",
+        "{ ...A } fragment A on Query { ... { __schema { ...B } } }"
+        f" fragment B on __Schema {aliased(f'types {{ {ROUND} }}')}",
+        "query($name: String!) " + aliased(f"__type(name: $name) {{ {ROUND} }}"),
+        "".join(f" query Q{index} {{ __schema {{ types {{ {ROUND} }} }} }}" for index in range(25)),
+    ],
+    ids=["schemas", "types", "leaves", "fragments", "a variable", "operations"],
+)
+async def test_no_document_asks_too_much_of_the_schema(client: AsyncClient, document: str) -> None:
+    response = await client.post("/graphql", json={"query": document, "variables": {"name": "Site"}})
+    assert (response.status_code, code(response)) == (400, "BAD_USER_INPUT")
+    assert f"more than {MAXIMUM_VALUES} values of the schema" in response.text
 
 
 async def test_an_unexpected_error_is_masked_and_can_be_found_in_the_log(
