@@ -4,10 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from asyncpg import ProgramLimitExceededError
 from graphql import DocumentNode, build_schema, get_introspection_query
 from httpx2 import AsyncClient
 
 from app.context import Context
+from app.db.pool import Pool
 from app.documents import Documents
 from app.errors import RequestError
 from app.execution import Execution
@@ -229,6 +231,19 @@ async def test_an_error_outside_of_any_field_is_masked_as_well(
     assert response.headers["content-type"].startswith("application/graphql-response+json")
     assert "secret" not in response.text and "data" not in response.json()
     assert response.json()["errors"][0]["extensions"]["errorId"] in capsys.readouterr().out
+
+
+async def test_an_answer_that_the_database_cannot_hold_is_told_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise ProgramLimitExceededError("string buffer exceeds maximum allowed length (1073741823 bytes)")
+
+    place = await world.site()
+    monkeypatch.setattr(Pool, "row", fail)
+    response = await place.primary.post("query($id: ID!) { site(id: $id) { name } }", id=place.id)
+    assert (response.status_code, code(response)) == (400, "BAD_USER_INPUT")
+    assert "string buffer" not in response.text
 
 
 NASTY = [
