@@ -169,8 +169,9 @@ ANY_TYPE = EVERYTHING[EVERYTHING.index("fragment FullType") :]
         "query($name: String!) { __type(name: $name) { ...FullType } } " + ANY_TYPE,
         aliased('__type(name: "Site") { ...FullType }', 10) + ANY_TYPE,
         '{ __type(name: "Nothing") { fields { name } } }',
+        '{ __type(name: "Site") { fields { type { isOneOf ofType { isOneOf } } } } }',
     ],
-    ids=["everything", "nothing deprecated", "no descriptions", "a variable", "types", "an unknown type"],
+    ids=["everything", "nothing deprecated", "no descriptions", "a variable", "types", "unknown", "lists"],
 )
 async def test_what_tools_ask_of_the_schema_is_told(client: AsyncClient, document: str) -> None:
     response = await client.post("/graphql", json={"query": document, "variables": {"name": "Site"}})
