@@ -18,7 +18,8 @@ from graphql.language import Lexer, Location, Source, Token, TokenKind
 from graphql.language.parser import Parser
 
 from app.errors import RequestError, bad_input
-from app.limits import MAXIMUM_TOKENS, check_size
+from app.introspection import check_introspection
+from app.limits import MAXIMUM_TOKENS, check_name, check_size
 from app.seen import Seen
 from app.validation import faults
 
@@ -49,6 +50,7 @@ class _LeanLexer(Lexer):
         """The name that begins here."""
         found = self.name.match(self.source.body, start)
         assert found
+        check_name(found[0])
         return self.create_token(TokenKind.NAME, start, found.end(), found[0])
 
 
@@ -112,7 +114,10 @@ def _weight(query: str, document: DocumentNode) -> int:
 
 
 def parsed(query: str) -> DocumentNode:
-    """What graphql-core's `parse` makes of a text, without its tokens. Raises GraphQLSyntaxError."""
+    """What graphql-core's `parse` makes of a text, without its tokens.
+
+    Raises GraphQLSyntaxError, or GRAPHQL_VALIDATION_FAILED for a name that is too long.
+    """
     source = Source(query)
     return _LeanParser(source, max_tokens=MAXIMUM_TOKENS, lexer=_LeanLexer(source)).parse_document()
 
@@ -129,6 +134,7 @@ def checked(schema: GraphQLSchema, query: str) -> DocumentNode:
         raise RequestError("GRAPHQL_PARSE_FAILED", "The document is nested too deeply.") from error
     if errors:
         raise InvalidDocument("GRAPHQL_VALIDATION_FAILED", errors)
+    check_introspection(schema, document)
     return document
 
 

@@ -22,7 +22,7 @@ from app.actor import ANONYMOUS, Identity
 from app.context import Context
 from app.db.pool import Pool
 from app.documents import Documents, InvalidDocument
-from app.errors import RequestError, unauthenticated
+from app.errors import RequestError, bad_input, unauthenticated
 from app.http_request import Operation
 from app.http_response import NO_DATA, Answer, HttpFault
 from app.language import preferred
@@ -44,6 +44,7 @@ UNAVAILABLE = (
 )
 """What says that the database is away, goes or comes, takes nobody any more, or has worked on it for too long."""
 BUSY = RequestError("SERVICE_UNAVAILABLE", "The service is busy; try again in a moment.")
+TOO_LARGE = bad_input("This asks for more than one answer can hold. Ask for less at once.")
 
 
 @dataclass
@@ -127,6 +128,10 @@ def instead(error: Exception) -> Answer:
     if isinstance(error, UNAVAILABLE):
         log.error("unavailable", error=repr(error))
         return Answer(errors=[_plain(BUSY)])
+    if isinstance(error, asyncpg.ProgramLimitExceededError):
+        # The texts of one statement have a gigabyte in PostgreSQL.
+        log.warning("too large an answer", error=repr(error))
+        return Answer(errors=[_plain(TOO_LARGE)])
     return Answer(errors=[masked("unexpected error", error)])
 
 

@@ -23,6 +23,8 @@ MAXIMUM_DEPTH = 20
 MAXIMUM_FIELDS = 2_000
 MAXIMUM_ROOT_FIELDS = 25
 MAXIMUM_TOKENS = 10_000
+MAXIMUM_NAME = 200
+"""Characters of a name. An alias stands in the answer once for every object, so that a long one makes a huge answer."""
 
 
 class Size(NamedTuple):
@@ -65,6 +67,13 @@ class Ruler:
             if name in self.fragments:
                 self.known[name] = self.measure(self.fragments[name].selection_set)
         return self.known[name]
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that is too long, be it of an alias or anything else. Raises GRAPHQL_VALIDATION_FAILED."""
+    if len(name) > MAXIMUM_NAME:
+        text = f"A name in the document has too many characters: {len(name)}, at most {MAXIMUM_NAME}."
+        raise RequestError("GRAPHQL_VALIDATION_FAILED", text)
 
 
 def check_size(document: DocumentNode) -> None:

@@ -4,14 +4,17 @@ import json
 from typing import Any
 
 import pytest
-from graphql import DocumentNode, build_schema
+from asyncpg import ProgramLimitExceededError
+from graphql import DocumentNode, build_schema, get_introspection_query
 from httpx2 import AsyncClient
 
 from app.context import Context
+from app.db.pool import Pool
 from app.documents import Documents
 from app.errors import RequestError
 from app.execution import Execution
-from app.limits import MAXIMUM_FIELDS
+from app.introspection import MAXIMUM_VALUES
+from app.limits import MAXIMUM_FIELDS, MAXIMUM_NAME
 from tests.transport import JSON, code
 from tests.world import World
 
@@ -122,6 +125,82 @@ async def test_a_bomb_is_refused_before_it_is_validated(client: AsyncClient, doc
     assert code(response) == "GRAPHQL_VALIDATION_FAILED"
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{ NAME: __typename }",
+        "query NAME { __typename }",
+        "{ ...NAME } fragment NAME on Query { __typename }",
+    ],
+)
+async def test_a_name_has_an_end(client: AsyncClient, document: str) -> None:
+    longest = "a" * MAXIMUM_NAME
+    response = await client.post("/graphql", json={"query": document.replace("NAME", longest)})
+    assert response.status_code == 200
+    response = await client.post("/graphql", json={"query": document.replace("NAME", longest + "a")})
+    assert (response.status_code, code(response)) == (400, "GRAPHQL_VALIDATION_FAILED")
+    assert f"at most {MAXIMUM_NAME}" in response.text
+
+
+def aliased(field: str, times: int = 25) -> str:
+    """A selection of a field, again and again."""
+    return "{" + "".join(f" a{index}: {field}" for index in range(times)) + " }"
+
+
+EVERYTHING = get_introspection_query(
+    specified_by_url=True,
+    directive_is_repeatable=True,
+    schema_description=True,
+    input_value_deprecation=True,
+    experimental_directive_deprecation=True,
+    one_of=True,
+)
+"""The query of the tools, with all that any of them asks for."""
+ANY_TYPE = EVERYTHING[EVERYTHING.index("fragment FullType") :]
+"""The same of one type, as a fragment."""
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        EVERYTHING,
+        EVERYTHING.replace("(includeDeprecated: true)", ""),
+        get_introspection_query(descriptions=False, type_depth=7),
+        "query($name: String!) { __type(name: $name) { ...FullType } } " + ANY_TYPE,
+        aliased('__type(name: "Site") { ...FullType }', 10) + ANY_TYPE,
+        '{ __type(name: "Nothing") { fields { name } } }',
+        '{ __type(name: "Site") { fields { type { isOneOf ofType { isOneOf } } } } }',
+    ],
+    ids=["everything", "nothing deprecated", "no descriptions", "a variable", "types", "unknown", "lists"],
+)
+async def test_what_tools_ask_of_the_schema_is_told(client: AsyncClient, document: str) -> None:
+    response = await client.post("/graphql", json={"query": document, "variables": {"name": "Site"}})
+    assert response.status_code == 200
+    assert "errors" not in response.json()
+
+
+ROUND = "fields { type { fields { type { name } } } }"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        aliased(f"__schema {{ types {{ {ROUND} }} }}"),
+        f"{{ __schema {aliased(f'types {{ {ROUND} }}')} }}",
+        f"{{ __schema {{ types {{ fields {aliased('name', 100)} }} }} }}",
+        "{ ...A } fragment A on Query { ... { __schema { ...B } } }"
+        f" fragment B on __Schema {aliased(f'types {{ {ROUND} }}')}",
+        "query($name: String!) " + aliased(f"__type(name: $name) {{ {ROUND} }}"),
+        "".join(f" query Q{index} {{ __schema {{ types {{ {ROUND} }} }} }}" for index in range(25)),
+    ],
+    ids=["schemas", "types", "leaves", "fragments", "a variable", "operations"],
+)
+async def test_no_document_asks_too_much_of_the_schema(client: AsyncClient, document: str) -> None:
+    response = await client.post("/graphql", json={"query": document, "variables": {"name": "Site"}})
+    assert (response.status_code, code(response)) == (400, "BAD_USER_INPUT")
+    assert f"more than {MAXIMUM_VALUES} values of the schema" in response.text
+
+
 async def test_an_unexpected_error_is_masked_and_can_be_found_in_the_log(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -153,6 +232,19 @@ async def test_an_error_outside_of_any_field_is_masked_as_well(
     assert response.headers["content-type"].startswith("application/graphql-response+json")
     assert "secret" not in response.text and "data" not in response.json()
     assert response.json()["errors"][0]["extensions"]["errorId"] in capsys.readouterr().out
+
+
+async def test_an_answer_that_the_database_cannot_hold_is_told_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise ProgramLimitExceededError("string buffer exceeds maximum allowed length (1073741823 bytes)")
+
+    place = await world.site()
+    monkeypatch.setattr(Pool, "row", fail)
+    response = await place.primary.post("query($id: ID!) { site(id: $id) { name } }", id=place.id)
+    assert (response.status_code, code(response)) == (400, "BAD_USER_INPUT")
+    assert "string buffer" not in response.text
 
 
 NASTY = [

@@ -408,3 +408,34 @@ async def test_a_document_cannot_ask_for_too_much_by_many_roots_either(world: Wo
     response = await place.primary.post(document, id=place.id)
     codes = [error["extensions"]["code"] for error in response.json()["errors"]]
     assert codes and set(codes) == {"BAD_USER_INPUT"}
+
+
+def on(kinds: dict[str, str]) -> str:
+    """What is selected of each type."""
+    return " ".join(f"... on {kind} {{ {selection} }}" for kind, selection in kinds.items())
+
+
+async def test_objects_are_counted_as_of_the_type_of_which_most_is_asked(world: World) -> None:
+    place = await world.site()
+    site = "site { contacts { id } webhooks { id } deciders { name } }"
+    kinds = dict.fromkeys(("Membership", "Contact", "AccessRequest", "Nomination", "Naming"), site)
+    document = "query($ids: [ID!]!) { nodes(ids: $ids) { %s } }"
+    data = await place.primary.ask(document % on(kinds), ids=[place.id] * 100)
+    assert len(data["nodes"]) == 100
+    kinds["Naming"] = "site { memberships(first: 100) { nodes { user { id } } } }"
+    response = await place.primary.post(document % on(kinds), ids=[place.id] * 100)
+    assert response.json()["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT"}
+
+
+async def test_parts_are_counted_all_together(world: World) -> None:
+    place = await world.site()
+    page = "(first: 100) { nodes { site { memberships(first: 100) { nodes { id } } } } }"
+    kinds = {
+        "AccessEndsSoonRecommendation": f"memberships{page}",
+        "OldPendingRequestsRecommendation": f"accessRequests{page}",
+    }
+    document = "query($id: ID!) { site(id: $id) { recommendations { %s } } }"
+    for kind, selection in kinds.items():
+        await place.primary.ask(document % on({kind: selection}), id=place.id)
+    response = await place.primary.post(document % on(kinds), id=place.id)
+    assert response.json()["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT"}

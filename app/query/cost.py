@@ -21,13 +21,13 @@ def objects(selected: Selected, arguments: Arguments | None = None) -> int:
     `arguments` by the id of the selection replace those it was collected with.
     """
     below = [
-        objects(field, arguments)
+        sum(objects(field, arguments) for field in shape.fields if field.shapes)
         for shape in selected.shapes.values()
-        for field in shape.fields
-        if field.shapes
     ]
+    # An object is of one type, be it the one of which most is asked; parts can be there of all types.
+    most = sum(below) if isinstance(selected.declaration, Parts) else max(below, default=0)
     given = arguments.get(id(selected), {}) if arguments is not None else selected.arguments
-    return count(selected, given) * (1 + sum(below))
+    return count(selected, given) * (1 + most)
 
 
 def count(selected: Selected, given: Mapping[str, Any]) -> int:

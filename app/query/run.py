@@ -69,8 +69,6 @@ class Engine:
         except Unplannable as reason:
             self._note(str(reason))
             return None
-        except asyncpg.ProgramLimitExceededError as error:
-            raise bad_input("This asks for too much.") from error
         except (RequestError, GraphQLError, asyncpg.DataError):
             # Whatever is refused is told by graphql-core, at its place in the response.
             return None

@@ -15,6 +15,7 @@ from graphql import (
     GraphQLUnionType,
     build_ast_schema,
     get_nullable_type,
+    introspection_types,
     is_leaf_type,
     lexicographic_sort_schema,
     parse,
@@ -102,6 +103,8 @@ def build_schema() -> GraphQLSchema:
             kind.is_type_of = None
             _check_rules(kind)
             _attach(kind, is_root=kind is schema.query_type)
+    # Strawberry's own resolver fails at lists and at what is never null.
+    introspection_types["__Type"].fields["isOneOf"].resolve = _is_one_of  # type: ignore[attr-defined]
     return schema
 
 
@@ -162,6 +165,10 @@ def _by_key(source: Any, info: GraphQLResolveInfo[Any], **_arguments: Any) -> An
 
 def _type_name(value: Any, _info: GraphQLResolveInfo[Any], _interface: Any) -> str:
     return str(value[TYPE])
+
+
+def _is_one_of(kind: Any, _info: GraphQLResolveInfo[Any]) -> bool | None:
+    return kind.is_one_of if isinstance(kind, GraphQLInputObjectType) else None
 
 
 def sdl(schema: GraphQLSchema) -> str:
