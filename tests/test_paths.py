@@ -348,6 +348,26 @@ async def test_whoever_is_shown_a_person_finds_the_person_by_id_and_nobody_else(
     assert {one["id"] for one in nodes if one} == shown
 
 
+async def test_who_decided_is_hidden_also_from_a_requester_who_sees_the_person_elsewhere(
+    world: World, reader: AsyncClient
+) -> None:
+    place, other = await world.site(), await world.site()
+    requester, _ = await world.secondary(other, manage_access=VIEW)
+    await world.member(other, person=place.primary)
+    _, request = await world.request(
+        place,
+        requester,
+        state=AccessRequestState.DENIED,
+        denial_reason=DenialReason.UNKNOWN_REQUESTER,
+        decided_by_id=place.primary.user_id,
+        closed_at=ago(days=1),
+    )
+    document = """query($request: ID!, $decider: ID!) { decider: node(id: $decider) { id }
+      request: node(id: $request) { ... on AccessRequest { decidedBy { id } } } }"""
+    data = await ask(reader, requester, document, request=request, decider=place.primary.id)
+    assert data == {"decider": {"id": place.primary.id}, "request": {"decidedBy": None}}
+
+
 PAYLOADS = f"""mutation($contact: UpdateContactInput!, $deny: DenyAccessRequestInput!) {{
   updateContact(input: $contact) {selection(SCHEMA.get_type("UpdateContactPayload"), HOPS - 1)}
   denyAccessRequest(input: $deny) {{
