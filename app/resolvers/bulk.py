@@ -84,6 +84,7 @@ async def _each(
     """Do every item; `name` is the field that says what an item is about, which may be there once."""
     site_id, taken, results = site.id, set[str](), list[Values]()
     for index, item in enumerate(items):
+        # An IBMid, or an id, which is the same when it is tidied like one.
         about = typed_ibm_id(getattr(item, name)).lower()
         if about in taken:
             faults: Sequence[Fault] = [Fault(code=Code.DUPLICATE, path=(camel(name),))]
