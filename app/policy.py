@@ -11,7 +11,7 @@ from enum import Enum, auto
 from typing import Any, Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, array
 
 from app.actor import Actor, Standing
 from app.db.deciders import Decider
@@ -324,18 +324,18 @@ def seen(actor: Caller, table: Any) -> sa.ColumnElement[bool]:
 
 
 def _seen_users(actor: Caller) -> sa.ColumnElement[bool]:
-    """Oneself, and the people who appear in what one may see of a site.
-
-    These are its users, requesters, deciders, those in nominations, and those who were written to about it.
-    """
+    """Oneself, and the people who appear in what one may see of a site, and those who were written to about it."""
     appearances = (
-        sa.select(column).where(visible(actor, action, column.class_)).correlate(None)
-        for column, action in (
-            (Membership.user_id, Action.SEE_USERS),
-            (AccessRequest.requester_id, Action.SEE_USERS),
-            (AccessRequest.decided_by_id, Action.SEE_USERS),
-            (Nomination.user_id, Action.SEE_NOMINATION),
-            (Nomination.nominated_by_id, Action.SEE_NOMINATION),
+        sa.select(sa.func.unnest(array(columns)))
+        .where(visible(actor, action, columns[0].class_))
+        .correlate(None)
+        for action, *columns in (
+            (Action.SEE_USERS, Membership.user_id),
+            (Action.SEE_USERS, AccessRequest.requester_id, AccessRequest.decided_by_id),
+            (Action.SEE_NOMINATION, Nomination.user_id, Nomination.nominated_by_id),
+            (Action.SEE_USERS, Naming.user_id, Naming.proposed_by_id, Naming.decided_by_id),
+            (Action.SEE_USERS, BlockedRequester.blocked_by_id),
+            (Action.MANAGE_WEBHOOKS, Webhook.created_by_id),
         )
     )
     # Messages are many: they are looked for by person, when a person appears nowhere else.

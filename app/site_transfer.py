@@ -10,7 +10,7 @@ from app.db.session import Session
 from app.db.transaction import begin
 from app.resolvers.handing_over import hand_over
 from app.rules import Language, Role
-from app.texts import check_justification, site_number, tidy
+from app.texts import check_justification, site_number, tidy, typed_ibm_id
 
 OPERATOR = Actor(name="operator", client="operator")
 
@@ -29,7 +29,7 @@ async def transfer_primary(database: AsyncEngine, number: str, ibm_id: str, reas
         raise TransferRefused(f"The reason: {faults[0].code.value.format(**faults[0].parameters)}")
     async with begin(database) as session:
         site = await _locked(session, site_number(number))
-        member = await _member(session, site, ibm_id.strip())
+        member = await _member(session, site, typed_ibm_id(ibm_id))
         tx = Transaction(session, OPERATOR, Language.EN)
         await hand_over(tx, site, member, reason=tidy(reason))
 

@@ -12,7 +12,13 @@ UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028-\u202e\u2066-\u2
 LATIN = str.maketrans(
     {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "ı": "i", "ħ": "h", "æ": "ae", "œ": "oe", "þ": "th"}
 )
-"""Letters that Unicode does not take apart, as they are sorted."""
+"""Letters that Unicode does not take apart, as they are sorted and searched."""
+PLAIN = {**LATIN, ord("ß"): "ss", ord("ς"): "σ"}
+"""What small letters become where a text is searched; of two small forms it is one."""
+COMBINING = re.compile(
+    "[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u3099\u309a]"
+)
+"""Accents once a letter is taken apart, the points of Hebrew, the vowels of Arabic, the voicing of kana."""
 BETWEEN_LINES = str.maketrans(dict.fromkeys("\n\r\t"))
 
 
@@ -53,14 +59,24 @@ def tidy(value: str | None) -> str | None:
 
 
 def fold(value: str) -> str:
-    """A text as it is sorted and searched: without case and accents, also where these are part of the letter."""
+    """A text as it is sorted: without case and accents, also where these are part of the letter."""
     decomposed = unicodedata.normalize("NFKD", value.casefold()).translate(LATIN)
     return "".join(character for character in decomposed if not unicodedata.combining(character))
+
+
+def plain(value: str) -> str:
+    """A text to look for, without case and accents: just what `app.schema.search.plain` makes of columns."""
+    return COMBINING.sub("", unicodedata.normalize("NFKD", value)).lower().translate(PLAIN)
 
 
 def full_name(*names: str | None) -> str:
     """The given names in their order; empty when none is known."""
     return " ".join(filter(None, names))
+
+
+def typed_ibm_id(value: str) -> str:
+    """An IBMid as it is kept and looked for: the same one, however a keyboard composes its characters."""
+    return unicodedata.normalize("NFC", value).strip()
 
 
 def site_number(value: str) -> str:

@@ -20,7 +20,7 @@ from app.contact_rules import check_email
 from app.errors import RequestError, unauthenticated
 from app.language import preferred
 from app.rules import EMAIL_LENGTH, IBM_ID_LENGTH, NAME_LENGTH
-from app.texts import check_text
+from app.texts import check_text, typed_ibm_id
 from app.trust import trusted_certificates
 
 LONGEST_TOKEN = 8192
@@ -166,7 +166,7 @@ class Verifier:
         return Identity(
             issuer=self.issuer,
             subject=claims["sub"],
-            ibm_id=ibm_id,
+            ibm_id=typed_ibm_id(ibm_id),
             email=email,
             first_name=_name(claims.get(settings.oidc_claim_first_name)),
             last_name=_name(claims.get(settings.oidc_claim_last_name)),

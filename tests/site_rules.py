@@ -24,8 +24,7 @@ def blocked_row(place: Place, ibm_id: str | None = None, **values: Any) -> Block
         id=uuid7(),
         site_id=place.site_id,
         ibm_id=ibm_id or f"blocked-{uuid4().hex[:12]}@example.com",
-        blocked_by_id=place.primary.user_id,
-        **values,
+        **{"blocked_by_id": place.primary.user_id} | values,
     )
 
 

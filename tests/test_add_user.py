@@ -1,5 +1,6 @@
 """Adding a user without a request: looked up first, then added."""
 
+import unicodedata
 from typing import Any
 from uuid import uuid4
 
@@ -24,6 +25,25 @@ async def test_the_preview_knows_a_person_by_their_ibm_id_in_any_case(world: Wor
     caller, person = await world.caller(place, who), await world.person()
     found = await preview(caller, place, f" {person.ibm_id.upper()} ")
     assert found == NOBODY | {"known": True, "name": person.ibm_id}
+
+
+async def test_an_ibm_id_is_the_same_however_its_characters_are_composed(world: World) -> None:
+    place, person = await world.site(), f"rené-{newcomer()}"
+    spelled = unicodedata.normalize("NFD", person)
+    await place.primary.succeed("addUser", **form(place, spelled))
+    for ibm_id in (person, spelled, spelled.upper()):
+        assert (await preview(place.primary, place, ibm_id))["known"]
+        asked = {
+            "siteId": place.id,
+            "ibmId": ibm_id,
+            "application": "CONTACT_UPDATE_OVERVIEW",
+            "level": "VIEW",
+        }
+        check = "query($input: AccessCheckInput!) { accessCheck(input: $input) { allowed } }"
+        assert await place.primary.ask(check, input=asked) == {"accessCheck": {"allowed": True}}
+        assert await place.primary.refused("addUser", **form(place, ibm_id)) == [("ALREADY_MEMBER", "ibmId")]
+    [user] = await world.rows(User, User.email == person)
+    assert user.ibm_id == person
 
 
 @pytest.mark.parametrize("ibm_id", ["nobody-has-this", "", "\x00", "\ud800", "%", "x" * 1000])

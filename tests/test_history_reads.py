@@ -18,6 +18,7 @@ from app.schema.schema import executable_schema
 from app.schema.snapshots import SNAPSHOTS
 from app.site_import import import_document
 from app.subjects import SubjectType
+from app.texts import plain
 from tests.import_examples import document, new_number
 from tests.test_reads import statements
 from tests.world import CONTACT, UPDATE, VIEW, Person, Place, World, ago
@@ -324,6 +325,16 @@ async def test_filters(world: World) -> None:
     assert await found(**{"from": moments[1]}) == ALL[1:]
     assert await found(until=moments[1]) == ALL[:1]
     assert await found(**{"from": moments[0], "until": moments[2].replace("+00:00", "Z")}) == ALL[:2]
+
+
+@pytest.mark.parametrize("name", ["ΟΔΟΣ", "Οδός", "Øresund", "STRASSE", "Straße"])
+async def test_a_text_is_found_in_whatever_case_it_is_typed(world: World, name: str) -> None:
+    place = await world.site()
+    await place.primary.succeed("createPrivilegeTemplate", siteId=place.id, name=name, privileges={})
+    for text in (name, name.lower(), name.upper(), name.casefold(), plain(name)):
+        assert named(await events(place.primary, place, filter={"text": text})) == [
+            "PRIVILEGE_TEMPLATE_CREATED"
+        ]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import stat
+import unicodedata
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,6 +34,7 @@ from app.rules import Language, UpdateLevel
 from app.schema.query import PUBLIC
 from app.schema.schema import executable_schema
 from app.server import create_app
+from tests.access import form, newcomer
 from tests.issuer import AUDIENCE, RSA, Service, running_issuer, serving
 from tests.world import VIEW, Person, World
 
@@ -106,6 +108,23 @@ async def test_an_unknown_person_becomes_a_user(world: World, service: Service) 
     (event,) = await events(world, ibm_id)
     assert (event.event, event.before, event.after["ibm_id"]) == ("USER_REGISTERED", None, ibm_id)
     assert event.subject_id == event.actor_id == (await the_user(world, ibm_id)).id
+
+
+async def test_a_user_added_before_is_bound_however_the_characters_are_composed(
+    world: World, service: Service
+) -> None:
+    place, ibm_id = await world.site(), f"rené-{newcomer()}"
+    added = await place.primary.succeed("addUser", "membership { user { id } }", **form(place, ibm_id))
+    apart = unicodedata.normalize("NFD", ibm_id)
+    assert apart != ibm_id
+    user = await service.user(service.issuer.token(preferred_username=apart))
+    assert (user["id"], user["ibmId"]) == (added["membership"]["user"]["id"], ibm_id)
+
+
+async def test_an_unknown_person_is_kept_with_composed_characters(service: Service) -> None:
+    ibm_id = f"rené-{newcomer()}"
+    user = await service.user(service.issuer.token(preferred_username=unicodedata.normalize("NFD", ibm_id)))
+    assert user["ibmId"] == ibm_id
 
 
 async def test_later_sign_ins_change_nothing(world: World, service: Service) -> None:

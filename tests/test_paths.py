@@ -30,6 +30,9 @@ from app.policy import SEEING, Action, allows
 from app.query.ids import write_id
 from app.rules import AccessRequestState, ContactType, DenialReason, ViewLevel
 from app.schema.schema import executable_schema
+from app.site_rules import NamingState
+from tests.receiver import webhook_row
+from tests.site_rules import blocked_row, naming_row
 from tests.test_reads import statements
 from tests.world import CONTACT, VIEW, Person, Place, World, ago
 
@@ -258,6 +261,111 @@ async def test_nothing_hidden_appears_and_nothing_visible_is_missing(
         assert (place.id in seen) is (place.id in scene.visible(actor))
     for some in range(0, len(everything), 5):
         scene.check(actor, await ask(reader, person, NODES, ids=everything[some : some + 5]))
+
+
+SHOWING = {
+    f"{kind.name}.{name}"
+    for kind in SCHEMA.get_possible_types(SCHEMA.get_type("Node"))  # type: ignore[arg-type]
+    for name, declared in kind.fields.items()
+    if get_named_type(declared.type).name == "User"
+}
+"""The fields of things with an id that show a person."""
+SHOW = " ".join(
+    f"... on {kind} {{ {kind}_{name}: {name} {{ id }} }}"
+    for kind, name in (one.split(".") for one in SHOWING)
+)
+MANAGED = {"Webhook.createdBy", "Message.recipient"}
+"""Those of what only they see who manage access."""
+CALLERS: dict[str, set[str]] = {
+    "primary": SHOWING,
+    "manage_access=UPDATE": SHOWING,
+    "manage_access=VIEW": SHOWING - MANAGED,
+    "manage_access=NONE": set(),
+    "contact_updates=UPDATE": set(),
+    "user": set(),
+    "ended": set(),
+    "stranger": set(),
+}
+
+
+@dataclass
+class Crowd:
+    """People who appear at a site in one thing only, or in none; the things; and callers."""
+
+    things: list[str]
+    people: list[str]
+    callers: dict[str, Person]
+
+
+@pytest.fixture(scope="module")
+async def crowd(world: World) -> Crowd:
+    """Something of every kind that shows people."""
+    place = await world.site()
+    callers = {who: await world.caller(place, who) for who in CALLERS}
+    people = [await world.person() for _ in range(11)]
+    keys = iter([person.user_id for person in people[4:]])
+    _, membership = await world.member(place, person=people[0])
+    _, request = await world.request(
+        place,
+        people[1],
+        state=AccessRequestState.DENIED,
+        denial_reason=DenialReason.UNKNOWN_REQUESTER,
+        decided_by_id=next(keys),
+        closed_at=ago(days=1),
+    )
+    nomination = await world.nomination(place, membership, nominated_by_id=next(keys))
+    closed = {"state": NamingState.REJECTED, "closed_at": ago(days=1)}
+    rows = {
+        "naming": naming_row(place, people[2], people[3], decided_by_id=next(keys), **closed),
+        "blocked_requester": blocked_row(place, blocked_by_id=next(keys)),
+        "webhook": webhook_row(place, created_by_id=next(keys)),
+    }
+    await world.add(*rows.values())
+    message = await world.message(place, people[-1])
+    await place.primary.succeed("updateSiteRules", siteId=place.id, pendingRequestDays=30)
+    [event] = await world.events(place)
+    things = [write_id(kind, row.id) for kind, row in (*rows.items(), ("history_event", event))]
+    things += [membership, request, nomination, message]
+    return Crowd(things, [person.id for person in (*people, place.primary)], callers)
+
+
+@pytest.mark.parametrize("who", CALLERS)
+async def test_whoever_is_shown_a_person_finds_the_person_by_id_and_nobody_else(
+    crowd: Crowd, reader: AsyncClient, who: str
+) -> None:
+    caller = crowd.callers[who]
+    things = await ask(
+        reader, caller, f"query($ids: [ID!]!) {{ nodes(ids: $ids) {{ {SHOW} }} }}", ids=crowd.things
+    )
+    fields = {
+        name.replace("_", "."): one for thing in things["nodes"] if thing for name, one in thing.items()
+    }
+    assert {name for name, one in fields.items() if one} == CALLERS[who]
+    nodes = (await ask(reader, caller, "query($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=crowd.people))[
+        "nodes"
+    ]
+    shown = {one["id"] for one in fields.values() if one} | ({caller.id} & set(crowd.people))
+    assert {one["id"] for one in nodes if one} == shown
+
+
+async def test_who_decided_is_hidden_also_from_a_requester_who_sees_the_person_elsewhere(
+    world: World, reader: AsyncClient
+) -> None:
+    place, other = await world.site(), await world.site()
+    requester, _ = await world.secondary(other, manage_access=VIEW)
+    await world.member(other, person=place.primary)
+    _, request = await world.request(
+        place,
+        requester,
+        state=AccessRequestState.DENIED,
+        denial_reason=DenialReason.UNKNOWN_REQUESTER,
+        decided_by_id=place.primary.user_id,
+        closed_at=ago(days=1),
+    )
+    document = """query($request: ID!, $decider: ID!) { decider: node(id: $decider) { id }
+      request: node(id: $request) { ... on AccessRequest { decidedBy { id } } } }"""
+    data = await ask(reader, requester, document, request=request, decider=place.primary.id)
+    assert data == {"decider": {"id": place.primary.id}, "request": {"decidedBy": None}}
 
 
 PAYLOADS = f"""mutation($contact: UpdateContactInput!, $deny: DenyAccessRequestInput!) {{

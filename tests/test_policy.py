@@ -263,7 +263,12 @@ async def landscape(world: World) -> Landscape:
         await add_requests(world, place, [stranger, user, gone, place.primary], next_place.primary.user_id)
         await world.contact(place, [ContactType.BILLING])
         await world.calendar(place, place.primary)
-        await world.add(naming_row(place, stranger), naming_row(place, user, proposer=next_place.primary))
+        named = await world.person("named")
+        await world.add(
+            naming_row(place, named),
+            naming_row(place, stranger),
+            naming_row(place, user, proposer=next_place.primary),
+        )
         await world.message(place, await world.person("removed"))
         await add_events(world, place, [user, gone, stranger, *secondaries])
     await stranger.succeed("updateENotificationPreferences", email=None, topics=["NEW_VERSIONS"])
@@ -320,7 +325,7 @@ async def survey(world: World, site_ids: list[UUID]) -> Landscape:
         AccessRequest, sa.or_(here, AccessRequest.requester_id.in_(asking))
     )
     people |= {row.requester_id for row in rows[AccessRequest]}
-    people |= {row.recipient_id for row in rows[Message]}
+    people |= {row.recipient_id for row in rows[Message]} | {row.user_id for row in rows[Naming]}
     async with world.database.connect() as connection:
         actors = [
             Actor(person, standings=await standings_of(connection, person)) for person in sorted(people)
@@ -396,8 +401,8 @@ async def test_one_sees_oneself_and_the_people_of_sites_whose_users_one_sees(
 
 
 def expected_people(actor: Actor, landscape: Landscape) -> set[UUID]:
-    """The caller; the users, requesters and deciders of sites where they see these; who is in nominations, and
-    recipients of messages."""
+    """The caller; the users, requesters and deciders of sites where they see these; who is in nominations and
+    namings, and recipients of messages."""
     seeing = {site_id for site_id, at in actor.standings.items() if cells(Action.SEE_USERS, at) == {"all"}}
     appearing = {row.user_id for row in landscape.rows[Membership] if row.site_id in seeing}
     for request in landscape.rows[AccessRequest]:
@@ -406,6 +411,9 @@ def expected_people(actor: Actor, landscape: Landscape) -> set[UUID]:
     for nomination in landscape.rows[Nomination]:
         if nomination.site_id in seeing or nomination.user_id == actor.user_id:
             appearing |= {nomination.user_id, nomination.nominated_by_id}
+    for naming in landscape.rows[Naming]:
+        if naming.site_id in seeing:
+            appearing |= {naming.user_id, naming.proposed_by_id}
     telling = {
         site_id for site_id, at in actor.standings.items() if cells(Action.SEE_MESSAGES, at) == {"all"}
     }

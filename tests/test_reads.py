@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -9,12 +10,15 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.models import User
 from app.db.statements import Prepared
 from app.query.cursor import DIGEST_LENGTH, fingerprint, write_cursor
 from app.rules import ContactType, PurchaseAndDownloadLevel, ViewLevel
+from app.schema import search
 from app.schema.enums import MembershipOrderField, OrderDirection
+from app.texts import plain
 from tests.world import UPDATE, VIEW, Person, Place, World
 
 PAGE = """
@@ -226,6 +230,29 @@ async def test_members_are_found_by_mail_and_wildcards_mean_themselves(world: Wo
     assert (await listed(place, filter={"text": person.ibm_id.upper()}))[0] == [person.ibm_id]
     assert (await listed(place, filter={"text": "%"}))[0] == []
     assert (await listed(place, filter={"text": "_____"}))[0] == []
+
+
+@pytest.mark.parametrize("email", ["zoë.müller@example.com", "søren.strauß@example.com", "νίκος@example.com"])
+async def test_members_are_found_by_mail_without_regard_to_case_and_accents(world: World, email: str) -> None:
+    place = await world.site()
+    person = await named(world, place, "Anna", "Schmidt")
+    async with world.database.begin() as connection:
+        await connection.execute(sa.update(User).where(User.id == person.user_id).values(email=email))
+    spelled = unicodedata.normalize("NFD", email)
+    for text in (email, email.upper(), spelled, spelled.upper(), plain(email), "schmidt " + email):
+        assert (await listed(place, filter={"text": text}))[0] == [person.ibm_id]
+    assert (await listed(place, filter={"text": "x" + email}))[0] == []
+
+
+async def test_what_is_searched_and_what_is_searched_for_are_made_plain_alike(world: World) -> None:
+    # Letters that Unicode has had for long: the newest ones are not known alike to every version of both.
+    codes = (*range(0x20, 0x7F), *range(0xA0, 0x700), *range(0x1E00, 0x3100))
+    # Of those that Unicode has not assigned yet, one side may know more than the other.
+    letters = [letter for letter in map(chr, codes) if unicodedata.category(letter) != "Cn"]
+    words = sa.func.unnest(sa.literal(letters, ARRAY(sa.Text))).column_valued("word")
+    async with world.database.connect() as connection:
+        found = (await connection.execute(sa.select(words, search.plain(words)))).all()
+    assert [(word, made) for word, made in found if made != plain(word)] == []
 
 
 async def test_members_are_filtered_by_role_and_level(world: World) -> None:

@@ -235,6 +235,12 @@ SPOILT: dict[str, tuple[Callable[[Document], object], list[tuple[str, str | None
         [(".users[6]", "role")],
     ),
     "an IBMid twice": (lambda s: s["users"].append(s["users"][2]), [(".users[3]", "ibmId")]),
+    "an IBMid twice, composed in two ways": (
+        lambda s: s["users"].extend(
+            s["users"][2] | {"ibmId": ibm_id} for ibm_id in ("rene\u0301", "ren\u00e9")
+        ),
+        [(".users[4]", "ibmId")],
+    ),
 }
 
 

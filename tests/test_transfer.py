@@ -2,6 +2,7 @@
 
 import asyncio
 import shlex
+import unicodedata
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,8 +13,10 @@ from typer.testing import CliRunner
 
 from app.__main__ import cli
 from app.db.models import Site
+from app.query.ids import write_id
 from app.rules import NominationState
 from app.site_transfer import TransferRefused, transfer_primary
+from tests.access import form, newcomer
 from tests.test_history import changed
 from tests.test_nominations import KEPT, member_rows, nominate, nomination_rows, own, primary_of
 from tests.world import World, ago
@@ -36,6 +39,16 @@ async def test_a_member_becomes_the_primary_contact(world: World, database: Asyn
         (None, "operator", "operator")
     }
     assert (events[-1].reason, list(changed(events[-1]))) == ("Left the company", ["primary_membership_id"])
+
+
+async def test_a_member_is_found_however_the_characters_are_composed(
+    world: World, database: AsyncEngine
+) -> None:
+    place, ibm_id = await world.site(), f"rené-{newcomer()}"
+    added = await place.primary.succeed("addUser", "membership { user { id } }", **form(place, ibm_id))
+    await transfer_primary(database, place.number, unicodedata.normalize("NFD", ibm_id), "Left the company")
+    key = await primary_of(world, place)
+    assert key and write_id("user", key) == added["membership"]["user"]["id"]
 
 
 async def test_ended_access_goes_on(world: World, database: AsyncEngine) -> None:

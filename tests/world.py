@@ -264,14 +264,17 @@ class World:
         nomination_id = uuid7()
         _, key = parse_id(nominee) or ("", None)
         (member,) = await self.rows(Membership, Membership.id == key)
-        kept = {"expires_at": ago(days=-NOMINATION_DAYS), "justification": "Knows the site"}
+        kept = {
+            "expires_at": ago(days=-NOMINATION_DAYS),
+            "justification": "Knows the site",
+            "nominated_by_id": place.primary.user_id,
+        }
         await self.add(
             Nomination(
                 id=nomination_id,
                 site_id=place.site_id,
                 user_id=member.user_id,
                 membership_id=None if "state" in values else member.id,
-                nominated_by_id=place.primary.user_id,
                 **kept | values,
             )
         )

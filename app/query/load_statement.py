@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from app.actor import Actor
 from app.db.concern import is_object
-from app.policy import seen, visible
+from app.policy import SEEING, seen, visible
 from app.query.collect import Selected, Shape
 from app.query.declare import (
     Arguments,
@@ -122,9 +122,16 @@ def _columns(actor: Actor, shape: Shape, model: Any) -> dict[str, Any]:
                     columns[label] = visible(actor, needs, model)
             case Value(columns=names):
                 columns.update({name: getattr(model, name) for name in names})
-            case Relation(local=str(name)):
-                columns[name] = getattr(model, name)
+            case Relation(local=str(name)) as relation:
+                columns[name] = _key(actor, relation, getattr(model, name), model)
     return columns
+
+
+def _key(actor: Actor, relation: Relation, column: Any, model: Any) -> Any:
+    """What a related row is found by; null where it takes more than seeing this row, and the caller may not."""
+    if relation.follows is None or relation.follows is SEEING.get(model):
+        return column
+    return sa.case((visible(actor, relation.follows, model), column))
 
 
 def _varied(actor: Actor, selected: Selected, variant: Variant, model: Any) -> dict[str, Any]:

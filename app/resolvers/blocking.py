@@ -16,7 +16,7 @@ from app.resolvers.giving import name_of
 from app.resolvers.proposing import cancel_naming_by
 from app.rules import AccessRequestKind, AccessRequestState, Event
 from app.schema.site_rule_inputs import BlockRequesterInput, UnblockRequesterInput
-from app.texts import check_optional_justification, tidy
+from app.texts import check_optional_justification, tidy, typed_ibm_id
 
 
 async def block(tx: Transaction, input: BlockRequesterInput) -> dict[str, Any]:
@@ -26,7 +26,7 @@ async def block(tx: Transaction, input: BlockRequesterInput) -> dict[str, Any]:
     What members ask for beyond the access they have goes on reaching it.
     """
     site = await tx.fetch(Site, input.site_id, Action.MANAGE_BLOCKED_REQUESTERS, "siteId")
-    ibm_id = input.ibm_id.strip()
+    ibm_id = typed_ibm_id(input.ibm_id)
     faults = [
         *check_ibm_id(ibm_id, "ibmId"),
         *check_optional_justification(input.reason, "reason"),

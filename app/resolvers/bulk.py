@@ -25,6 +25,7 @@ from app.schema.bulk_inputs import (
     UpdateMembershipsInput,
 )
 from app.schema.inputs import AddUserInput
+from app.texts import typed_ibm_id
 from app.violations import meaning
 
 Values = dict[str, Any]
@@ -34,7 +35,7 @@ Act = Callable[[Transaction, Any], Awaitable[Values]]
 async def add_users(tx: Transaction, input: AddUsersInput) -> Values:
     """Give several people access, like `memberships.add`."""
     site = await _enter(tx, input, input.items)
-    await adding_people(tx.session, [item.ibm_id.strip() for item in input.items])
+    await adding_people(tx.session, [typed_ibm_id(item.ibm_id) for item in input.items])
     people = [AddUserInput(site_id=input.site_id, **vars(item)) for item in input.items]
     return await _each(tx, site, input.error_policy, people, "ibm_id", memberships.add)
 
@@ -83,7 +84,8 @@ async def _each(
     """Do every item; `name` is the field that says what an item is about, which may be there once."""
     site_id, taken, results = site.id, set[str](), list[Values]()
     for index, item in enumerate(items):
-        about = getattr(item, name).strip().lower()
+        # An IBMid, or an id, which is the same when it is tidied like one.
+        about = typed_ibm_id(getattr(item, name)).lower()
         if about in taken:
             faults: Sequence[Fault] = [Fault(code=Code.DUPLICATE, path=(camel(name),))]
             done: Values = {}

@@ -46,7 +46,7 @@ from app.schema.inputs import (
     MembershipRemovalInput,
 )
 from app.site_rules import NamingKind, check_at_most
-from app.texts import check_justification, check_optional_justification, tidy
+from app.texts import check_justification, check_optional_justification, tidy, typed_ibm_id
 
 
 async def add(tx: Transaction, input: AddUserInput) -> dict[str, Any]:
@@ -64,7 +64,7 @@ async def add(tx: Transaction, input: AddUserInput) -> dict[str, Any]:
         faults.append(Fault(code=Code.CONFIRMATION_REQUIRED, path=("confirmed",)))
     if faults:
         raise UserError(*faults)
-    user = await _person(tx, input.ibm_id.strip(), email)
+    user = await _person(tx, typed_ibm_id(input.ibm_id), email)
     if await active_membership(tx, site.id, user.id):
         raise refuse(Code.ALREADY_MEMBER, "ibmId")
     justification = tidy(input.justification)

@@ -12,7 +12,7 @@ from app.policy import Action, allows
 from app.query.ids import parse_id
 from app.rules import AccessRequestState
 from app.schema.inputs import AddUserPreviewInput
-from app.texts import is_readable
+from app.texts import is_readable, typed_ibm_id
 
 
 async def preview(context: Context, input: AddUserPreviewInput) -> dict[str, Any] | None:
@@ -25,7 +25,7 @@ async def preview(context: Context, input: AddUserPreviewInput) -> dict[str, Any
     if not is_readable(input.ibm_id):
         return {"known": False, "name": None, "membership_id": None, "access_request_id": None}
     async with context.snapshot() as session:
-        found = (await session.execute(_person_at(key, input.ibm_id.strip()))).one_or_none()
+        found = (await session.execute(_person_at(key, typed_ibm_id(input.ibm_id)))).one_or_none()
     return {
         "known": found is not None,
         "name": found and found.name,

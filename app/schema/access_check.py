@@ -14,7 +14,7 @@ from app.query.declare import Chosen, Column, Lookup, asked, reads
 from app.rules import CATALOG, PRIVILEGES, Privilege
 from app.schema import filters
 from app.schema.enums import Code as UserErrorCode
-from app.texts import is_readable
+from app.texts import is_readable, typed_ibm_id
 
 Input = Mapping[str, Any]
 _BY_NAME = {privilege.name: privilege for privilege in CATALOG}
@@ -34,7 +34,7 @@ def _site_number(item: Input) -> str | None:
 def _ibm_id(item: Input) -> str | None:
     """The IBMid; nothing where it could be nobody's."""
     ibm_id: str = item["ibmId"]
-    return ibm_id.strip() if is_readable(ibm_id) else None
+    return typed_ibm_id(ibm_id) if is_readable(ibm_id) else None
 
 
 def _level(item: Input) -> str:

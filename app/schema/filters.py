@@ -1,7 +1,5 @@
 """What the arguments of lists and lookups mean, as conditions and orders."""
 
-import re
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -24,13 +22,12 @@ from app.rules import (
     NominationState,
     OverviewLevel,
 )
-from app.texts import fold, is_readable, site_number
+from app.schema.search import contains
+from app.texts import is_readable, site_number
 
 Conditions = list[sa.ColumnElement[bool]]
-SEARCH_LENGTH = 100
 NO_NUMBER = ""
 """A number that no site has, because the database refuses it."""
-PATTERN_CHARACTER = re.compile(r"[%_\\]")
 CONTACT_TYPE = Contact.types.type.item_type
 
 
@@ -82,9 +79,7 @@ def memberships(arguments: Arguments, actor: Any) -> Conditions:
         roles = arguments.value(ARRAY(Membership.role.type), "filter", "roles")
         conditions.append(Membership.role == sa.any_(roles))
     if arguments.has("filter", "text"):
-        patterns = arguments.value(ARRAY(sa.Text), "filter", "text", convert=_patterns)
-        searched = User.sort_name + " " + sa.func.lower(User.email) + " " + sa.func.lower(User.ibm_id)
-        conditions.append(searched.like(sa.all_(patterns)))
+        conditions.append(contains(arguments, User.last_name, User.first_name, User.email, User.ibm_id))
     if arguments.has("filter", "active"):
         conditions.append(Membership.active == arguments.value(sa.Boolean, "filter", "active"))
     for name, privilege in PRIVILEGES.items():
@@ -92,23 +87,6 @@ def memberships(arguments: Arguments, actor: Any) -> Conditions:
         if arguments.has(*path):
             conditions.append(effective(name) >= arguments.value(getattr(Membership, name).type, *path))
     return conditions
-
-
-def _patterns(text: str) -> list[str]:
-    """A pattern for each word that is searched for."""
-    return [pattern(word) for word in searched_words(fold, text)]
-
-
-def pattern(word: str) -> str:
-    """What contains a word; the characters of patterns mean themselves."""
-    return "%" + PATTERN_CHARACTER.sub(r"\\\g<0>", word) + "%"
-
-
-def searched_words(folded: Callable[[str], str], text: str) -> list[str]:
-    """The words of a text to search for, folded. Raises BAD_USER_INPUT when it is too long or cannot be read."""
-    if len(text) > SEARCH_LENGTH or not is_readable(text):
-        raise bad_input(f"A text to search for has at most {SEARCH_LENGTH} readable characters.")
-    return folded(text).split()
 
 
 def access_requests(arguments: Arguments, actor: Any) -> Conditions:

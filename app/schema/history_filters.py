@@ -1,7 +1,5 @@
 """What the filter of a history means, as conditions: for lists, and for what is exported."""
 
-import re
-import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -16,9 +14,8 @@ from app.policy import Action, visible
 from app.query.declare import Arguments
 from app.query.ids import parse_id
 from app.rules import BATCH_LIMIT
-from app.schema.filters import Conditions, key_of, pattern, searched_words
-
-COMBINING = re.compile("[\u0300-\u036f]")
+from app.schema.filters import Conditions, key_of
+from app.schema.search import contains
 
 
 def history(arguments: Arguments, actor: Any) -> Conditions:
@@ -34,8 +31,7 @@ def history(arguments: Arguments, actor: Any) -> Conditions:
         events = arguments.value(ARRAY(HistoryEvent.event.type), "filter", "events")
         conditions.append(HistoryEvent.event == sa.any_(events))
     if arguments.has("filter", "text"):
-        patterns = arguments.value(ARRAY(sa.Text), "filter", "text", convert=_patterns)
-        conditions.append(_searched(actor).like(sa.all_(patterns)))
+        conditions.append(contains(arguments, *_words(actor)))
     return [*conditions, *_between(arguments)]
 
 
@@ -84,22 +80,7 @@ def _tells_actor(actor: Any) -> sa.ColumnElement[bool]:
     return visible(actor, Action.SEE_ACTOR, HistoryEvent) if actor else sa.true()
 
 
-def _searched(actor: Any) -> Any:
-    """The words of an event, without case and accents; the actor's name where the caller may know it."""
+def _words(actor: Any) -> list[Any]:
+    """The texts of an event that are searched; the actor's name where the caller may know it."""
     told = sa.case((_tells_actor(actor), HistoryEvent.actor_name))
-    words = sa.func.concat_ws(
-        " ", HistoryEvent.subject_name, HistoryEvent.reason, HistoryEvent.justification, told
-    )
-    plain = sa.func.regexp_replace(
-        sa.func.normalize(words, sa.literal_column("NFKD")), COMBINING.pattern, "", "g"
-    )
-    return sa.func.lower(plain, type_=sa.Text)
-
-
-def _folded(text: str) -> str:
-    """The same as PostgreSQL makes of what is searched."""
-    return COMBINING.sub("", unicodedata.normalize("NFKD", text)).lower()
-
-
-def _patterns(text: str) -> list[str]:
-    return [pattern(word) for word in searched_words(_folded, text)]
+    return [HistoryEvent.subject_name, HistoryEvent.reason, HistoryEvent.justification, told]
