@@ -59,7 +59,7 @@ def tidy(value: str | None) -> str | None:
 
 
 def fold(value: str) -> str:
-    """A text as it is sorted: without case and accents, also where these are part of the letter."""
+    """A text as it is sorted and searched: without case and accents, also where these are part of the letter."""
     decomposed = unicodedata.normalize("NFKD", value.casefold()).translate(LATIN)
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 

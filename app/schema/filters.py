@@ -22,8 +22,8 @@ from app.rules import (
     NominationState,
     OverviewLevel,
 )
-from app.schema.search import contains
-from app.texts import is_readable, site_number
+from app.schema.search import contains, plain
+from app.texts import fold, is_readable, site_number
 
 Conditions = list[sa.ColumnElement[bool]]
 NO_NUMBER = ""
@@ -79,7 +79,9 @@ def memberships(arguments: Arguments, actor: Any) -> Conditions:
         roles = arguments.value(ARRAY(Membership.role.type), "filter", "roles")
         conditions.append(Membership.role == sa.any_(roles))
     if arguments.has("filter", "text"):
-        conditions.append(contains(arguments, User.last_name, User.first_name, User.email, User.ibm_id))
+        # Names are kept folded, to be sorted; of addresses, few have anything to fold.
+        searched = User.sort_name + " " + plain(User.email, User.ibm_id)
+        conditions.append(contains(arguments, searched, fold))
     if arguments.has("filter", "active"):
         conditions.append(Membership.active == arguments.value(sa.Boolean, "filter", "active"))
     for name, privilege in PRIVILEGES.items():

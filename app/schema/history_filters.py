@@ -15,7 +15,7 @@ from app.query.declare import Arguments
 from app.query.ids import parse_id
 from app.rules import BATCH_LIMIT
 from app.schema.filters import Conditions, key_of
-from app.schema.search import contains
+from app.schema.search import contains, plain
 
 
 def history(arguments: Arguments, actor: Any) -> Conditions:
@@ -31,7 +31,7 @@ def history(arguments: Arguments, actor: Any) -> Conditions:
         events = arguments.value(ARRAY(HistoryEvent.event.type), "filter", "events")
         conditions.append(HistoryEvent.event == sa.any_(events))
     if arguments.has("filter", "text"):
-        conditions.append(contains(arguments, *_words(actor)))
+        conditions.append(contains(arguments, plain(*_words(actor))))
     return [*conditions, *_between(arguments)]
 
 
