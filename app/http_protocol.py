@@ -8,7 +8,7 @@ import asyncio
 from http import HTTPStatus
 
 from httptools import HttpParserUpgrade, HttpRequestParser
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.http_response import Answer, HttpFault, Manner
 
@@ -21,6 +21,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     clock: asyncio.TimerHandle | None = None
     begun = upgraded = False
+    answering: RequestResponseCycle | None = None
+    """The request that is in work, or was the last one; `cycle` is the last one that came."""
     fault: HttpFault | None = None
     """What is to be told when the requests before it are answered. Nothing is read any more."""
 
@@ -31,8 +33,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._start()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is awaited any more."""
+        """Nothing is awaited any more; uvicorn tells so only to the request that came last."""
         self._stop()
+        if self.answering is not None:
+            _leave(self.answering)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -59,6 +63,8 @@ class HttpProtocol(HttpToolsProtocol):
         """The request can be begun, unless it is read again."""
         if not self.is_upgrade_ignored():
             super().on_headers_complete()
+            if not self.pipeline:
+                self.answering = self.cycle
 
     def on_message_complete(self) -> None:
         """The last byte of a request is here."""
@@ -68,7 +74,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """It is the turn of the next request, or of what was wrong with it."""
-        if self.fault is not None and not self.pipeline:
+        if self.pipeline:
+            self.answering = self.pipeline[-1][0]
+        elif self.fault is not None:
             self._tell(self.fault)
         super().on_response_complete()
 
@@ -136,9 +144,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.pipeline.popleft()
             self.fault = fault
         else:
-            # Whoever waits for the body learns at once that it will not come, and says nothing more.
-            cycle.disconnected = True
-            cycle.message_event.set()
+            _leave(cycle)
             # Of a request that was refused early, the rest may be at fault as well.
             self._tell(None if cycle.response_started else fault)
 
@@ -146,6 +152,12 @@ class HttpProtocol(HttpToolsProtocol):
         if fault is not None and not self.transport.is_closing():
             self.transport.write(_response(fault, self.app_state[MANNER]))
         self.transport.close()
+
+
+def _leave(cycle: RequestResponseCycle) -> None:
+    """Whoever waits for the rest of a request learns at once that it will not come, and says nothing more."""
+    cycle.disconnected = True
+    cycle.message_event.set()
 
 
 class _Parser(HttpRequestParser):

@@ -100,6 +100,8 @@ class Watched:
         name = headers.get(b"x-name")
         if b"x-wait" in headers:
             await asyncio.to_thread(self.gate.wait, PATIENCE)
+        while b"x-listen" in headers and (await receive())["type"] != "http.disconnect":
+            pass
         status, ending = 0, None
 
         async def noting(message: Message) -> None:
@@ -571,6 +573,19 @@ def test_what_is_wrong_with_a_request_is_told_behind_the_answers_to_those_before
             assert line.reply().json() == DATA
         line.reply().is_refused(400)
         assert line.is_closed()
+
+
+@pytest.mark.parametrize("behind", [b"GET" + GET, CHUNKED, CHUNKED + b"zz\r\n"], ids=["whole", "part", "bad"])
+def test_who_answers_learns_that_the_client_has_left_whatever_it_sent_besides(
+    server: Server, behind: bytes
+) -> None:
+    for before in (b"", b"GET" + GET):
+        name = uuid4().hex.encode()
+        with server.line() as line:
+            line.send(before, POST, b"X-Listen: yes\r\nX-Name: ", name, b"\r\n", length(QUERY), QUERY, behind)
+            if before:
+                assert line.reply().json() == DATA
+        assert server.app.ended.get(timeout=PATIENCE) == (name, 400, None)
 
 
 def test_nothing_is_read_behind_what_is_wrong(server: Server) -> None:
