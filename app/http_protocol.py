@@ -7,7 +7,8 @@ limit and the form come with the state of the application's lifespan.
 import asyncio
 from http import HTTPStatus
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from httptools import HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.http_response import Answer, HttpFault, Manner
 
@@ -20,42 +21,93 @@ class HttpProtocol(HttpToolsProtocol):
 
     clock: asyncio.TimerHandle | None = None
     begun = upgraded = False
+    answering: RequestResponseCycle | None = None
+    """The request that is in work, or was the last one; `cycle` is the last one that came."""
+    fault: HttpFault | None = None
+    """What is to be told when the requests before it are answered. Nothing is read any more."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The first request is awaited."""
         super().connection_made(transport)
+        self.parser = _Parser(self)
         self._start()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is awaited any more."""
+        """Nothing is awaited any more; uvicorn tells so only to the request that came last."""
         self._stop()
+        if self.answering is not None:
+            _leave(self.answering)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Read on; a request that comes in one piece needs no clock."""
-        super().data_received(data)
+        if self.fault is None:
+            super().data_received(data)
         if self.upgraded or self.transport.is_closing() or not self._is_awaited():
             self._stop()
         elif self.clock is None:
             self._start()
 
     def _is_awaited(self) -> bool:
-        return self.begun or self.cycle is None or self.cycle.response_complete
+        return self.fault is None and (self.begun or not self._is_working())
+
+    def _is_working(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     def on_message_begin(self) -> None:
         """The first byte of a request is here."""
         self.begun = True
         super().on_message_begin()
 
+    def on_headers_complete(self) -> None:
+        """The request can be begun, unless it is read again."""
+        if not self.is_upgrade_ignored():
+            super().on_headers_complete()
+            if not self.pipeline:
+                self.answering = self.cycle
+
     def on_message_complete(self) -> None:
         """The last byte of a request is here."""
-        self.begun = False
-        super().on_message_complete()
+        if not self.is_upgrade_ignored():
+            self.begun = False
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """It is the turn of the next request, or of what was wrong with it."""
+        if self.pipeline:
+            self.answering = self.pipeline[-1][0]
+        elif self.fault is not None:
+            self._tell(self.fault)
+        super().on_response_complete()
+
+    def is_upgrade_ignored(self) -> bool:
+        """Whether an upgrade is announced that is none to a WebSocket. What follows a CONNECT is never HTTP."""
+        if not self.parser.should_upgrade() or self._should_upgrade():
+            return False
+        return self.parser.get_method() != b"CONNECT"
+
+    def ignore_upgrade(self) -> HttpRequestParser:
+        """Read the head again as if no upgrade had been announced (RFC 9110, 7.8), for a parser to go on with."""
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        fields = b"".join(b"%s: %s\r\n" % field for field in self.headers if field[0] != b"upgrade")
+        head = b"%s %s HTTP/%s\r\n%s\r\n" % (method, self.url, version, fields)
+        self.parser = _Parser(self)
+        self.parser.feed_data(head)
+        return self.parser
 
     def handle_websocket_upgrade(self) -> None:
-        """From now on, the connection belongs to somebody else."""
+        """From now on, the connection belongs to somebody else, unless they cannot read what they are given."""
+        if self._is_working():
+            self._refuse(HttpFault(400, "A WebSocket is opened when the requests before are answered."))
+            return
         self.upgraded = True
         super().handle_websocket_upgrade()
+        connection = getattr(self.transport.get_protocol(), "conn", None)
+        error = getattr(connection, "handshake_exc", None)
+        if error is not None:
+            # What they could read and did not take, they have answered, and nothing more is told.
+            reason = error.__cause__ or error
+            self._refuse(HttpFault(400, f"The WebSocket handshake cannot be read: {reason}."))
 
     def send_400_response(self, msg: str) -> None:
         """Tell what is no HTTP."""
@@ -79,18 +131,58 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, fault: HttpFault) -> None:
-        """Tell what was wrong, where nothing else is being said, and close."""
+        """Tell what was wrong when it is its turn, where nothing else is being said, and close."""
         cycle = self.cycle
-        # Of a request that was refused early, the rest may be at fault as well.
-        is_answered = cycle is not None and cycle.scope is self.scope and cycle.response_complete
-        is_being_answered = cycle is not None and cycle.response_started and not cycle.response_complete
-        if not is_answered and not is_being_answered:
+        if cycle is None or cycle.scope is not self.scope:
+            # Of the request at fault, the head is not even whole; those before it are.
+            if self._is_working():
+                self.fault = fault
+            else:
+                self._tell(fault)
+        elif self.pipeline:
+            # It waits for others as the last one, and is never begun.
+            self.pipeline.popleft()
+            self.fault = fault
+        else:
+            _leave(cycle)
+            # Of a request that was refused early, the rest may be at fault as well.
+            self._tell(None if cycle.response_started else fault)
+
+    def _tell(self, fault: HttpFault | None) -> None:
+        if fault is not None and not self.transport.is_closing():
             self.transport.write(_response(fault, self.app_state[MANNER]))
-        if cycle is not None and not cycle.response_complete:
-            # Whoever waits for the body learns at once that it will not come, and says nothing more.
-            cycle.disconnected = True
-            cycle.message_event.set()
         self.transport.close()
+
+
+def _leave(cycle: RequestResponseCycle) -> None:
+    """Whoever waits for the rest of a request learns at once that it will not come, and says nothing more."""
+    cycle.disconnected = True
+    cycle.message_event.set()
+
+
+class _Parser(HttpRequestParser):
+    """Reads also the body of a request whose upgrade is ignored, which httptools skips for any upgrade."""
+
+    def __init__(self, protocol: HttpProtocol) -> None:
+        super().__init__(protocol)
+        # As uvicorn has it: the request with which a client closes is answered, whatever comes behind it.
+        self.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.protocol = protocol
+
+    def feed_data(self, data: bytes) -> None:  # type: ignore[override]
+        """Read on. Raises HttpParserUpgrade at what is no HTTP."""
+        parser: HttpRequestParser = self
+        rest = memoryview(data)
+        while True:
+            try:
+                # The method that is overridden: each such request would be a call within that of the one before.
+                HttpRequestParser.feed_data(parser, rest)
+            except HttpParserUpgrade as upgrade:
+                if not self.protocol.is_upgrade_ignored():
+                    raise
+                parser, rest = self.protocol.ignore_upgrade(), rest[upgrade.args[0] :]
+            else:
+                return
 
 
 def _response(fault: HttpFault, manner: Manner) -> bytes:

@@ -1,5 +1,6 @@
 """The process that serves, with nothing in its memory that only others need. It is run, and no other may import it."""
 
+import os
 import signal
 import sys
 
@@ -10,6 +11,8 @@ from app.http_protocol import HttpProtocol
 
 # The logs' library would load it, where it is installed, to decorate tracebacks; ours are plain (see app/log.py).
 sys.modules["rich"] = None  # type: ignore[assignment]
+# A WebSocket's handshake may have a long token as well; the library of WebSockets reads this when it is loaded.
+os.environ.setdefault("WEBSOCKETS_MAX_LINE_LENGTH", "65536")
 
 
 def serve(workers: int, settings: Settings) -> None:

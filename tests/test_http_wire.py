@@ -4,6 +4,8 @@ import asyncio
 import json
 import logging
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,6 +28,14 @@ DATA = {"data": {"__typename": "Query"}}
 POST = b"POST /graphql HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
 GET = b" /graphql?query=%7B__typename%7D HTTP/1.1\r\nHost: test\r\n\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+WAITING = POST + b"X-Wait: yes\r\n"
+H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+UPGRADES = [H2C, b"Connection: keep-alive, Upgrade\r\nUpgrade: anything\r\nUpgrade: websocket, TLS/1.2\r\n"]
+"""What some clients announce by themselves, and others may."""
+WEBSOCKET = (
+    b"GET /graphql HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+)
 PATIENCE = 20.0
 """Seconds after which a test fails that waits in vain."""
 
@@ -90,6 +100,8 @@ class Watched:
         name = headers.get(b"x-name")
         if b"x-wait" in headers:
             await asyncio.to_thread(self.gate.wait, PATIENCE)
+        while b"x-listen" in headers and (await receive())["type"] != "http.disconnect":
+            pass
         status, ending = 0, None
 
         async def noting(message: Message) -> None:
@@ -113,6 +125,12 @@ class Server:
 
     port: int
     app: Watched
+
+    def has_read(self) -> None:
+        """Wait until everything that was sent before has been read, since a request behind it is answered."""
+        with self.line() as line:
+            line.send(b"GET", GET)
+            assert line.reply().json() == DATA
 
     @contextmanager
     def line(self) -> Iterator[Line]:
@@ -155,14 +173,21 @@ def hasty(settings: Settings) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def sockets(settings: Settings) -> Iterator[Server]:
+    """The same with WebSockets, instead of what only sends back."""
+    with served(settings, ws="auto") as server:
+        yield server
+
+
 @contextmanager
-def served(settings: Settings) -> Iterator[Server]:
+def served(settings: Settings, ws: Any = Echo) -> Iterator[Server]:
     """A running server with these settings."""
     # The socket listens before the server runs, so that no request comes too early.
     listener = socket.create_server(("127.0.0.1", 0))
     watched = Watched(create_app(settings))
     config = uvicorn.Config(
-        watched, log_config=None, access_log=False, http=HttpProtocol, ws=Echo, server_header=False
+        watched, log_config=None, access_log=False, http=HttpProtocol, ws=ws, server_header=False
     )
     running = uvicorn.Server(config)
     thread = Thread(target=running.run, kwargs={"sockets": [listener]})
@@ -322,7 +347,15 @@ def test_broken_framing_is_told_in_a_graphql_error(server: Server, broken: bytes
 
 
 @pytest.mark.parametrize(
-    "start", [b"P", POST, POST + length(QUERY), POST + length(QUERY) + QUERY[:-1], CHUNKED]
+    "start",
+    [
+        b"P",
+        POST,
+        POST + length(QUERY),
+        POST + length(QUERY) + QUERY[:-1],
+        CHUNKED,
+        POST + H2C + length(QUERY) + QUERY[:-1],
+    ],
 )
 def test_a_request_that_does_not_come_in_time_is_refused(
     hasty: Server, start: bytes, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
@@ -376,13 +409,13 @@ def test_the_rest_of_a_refused_request_is_waited_for_and_not_answered_twice(hast
 
 
 def test_our_own_time_does_not_count(hasty: Server) -> None:
-    slow = b"X-Wait: yes\r\n"
+    hasty.app.gate.clear()
     with hasty.line() as working, hasty.line() as idle, hasty.line() as upgraded:
         # A second request behind the first one is not read before that is answered.
-        working.send(POST, slow, length(QUERY), QUERY, POST, length(QUERY))
+        working.send(WAITING, length(QUERY), QUERY, POST, length(QUERY))
         idle.send(POST, length(QUERY), QUERY)
         assert idle.reply().json() == DATA
-        upgraded.send(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        upgraded.send(WEBSOCKET, b"\r\n")
         assert upgraded.reply().status == 101
         # Twice the time that a request has, as another connection tells.
         for _ in range(2):
@@ -397,3 +430,185 @@ def test_our_own_time_does_not_count(hasty: Server) -> None:
         assert working.reply().json() == DATA
         working.send(QUERY)
         assert working.reply().json() == DATA
+
+
+@pytest.mark.parametrize("upgrade", UPGRADES, ids=["h2c", "anything"])
+@pytest.mark.parametrize(
+    "body",
+    [length(QUERY) + QUERY, b"Transfer-Encoding: chunked\r\n\r\n" + chunk(QUERY) + chunk(b"")],
+    ids=["length", "chunked"],
+)
+def test_an_upgrade_that_is_ignored_is_as_if_it_were_not_there(
+    server: Server,
+    upgrade: bytes,
+    body: bytes,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    post, get = POST + upgrade, GET[:-2] + upgrade + b"\r\n"
+    with server.line() as line:
+        line.send(post, body)
+        assert line.reply().json() == DATA
+        line.send(post[:-20])
+        line.send(post[-20:], body[:-5])
+        line.send(body[-5:])
+        assert line.reply().json() == DATA
+        line.send(post, body, b"GET", get, POST, body, post, body, b"HEAD", get)
+        for _ in range(4):
+            assert line.reply().json() == DATA
+        assert line.reply(to_head=True).status == 200
+        line.send(b"GET", get[:-2], body)
+        line.reply().is_refused(400)
+        line.send(post, length(200_000), b" " * 200_000)
+        line.reply().is_refused(413)
+        line.send(WEBSOCKET, b"\r\n")
+        assert line.reply().status == 101
+    assert capsys.readouterr().out == ""
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize("upgrade", UPGRADES, ids=["h2c", "anything"])
+def test_a_body_behind_an_ignored_upgrade_is_no_request(server: Server, upgrade: bytes) -> None:
+    smuggled = b"GET /graphql?query=%7Bsmuggled:__typename%7D HTTP/1.1\r\nHost: test\r\n\r\n"
+    with server.line() as line:
+        line.send(POST, upgrade, b"Expect: 100-continue\r\n", length(smuggled))
+        assert line.reply().status == 100
+        line.send(smuggled)
+        line.reply().is_refused(400)
+        line.send(b"GET", GET)
+        assert line.reply().json() == DATA
+
+
+def test_an_upgrade_that_is_ignored_does_not_keep_the_connection(server: Server) -> None:
+    with server.line() as line:
+        line.send(POST, b"Connection: close, Upgrade\r\nUpgrade: h2c\r\n", length(QUERY), QUERY, b"GET", GET)
+        assert line.reply().json() == DATA
+        assert line.is_closed()
+
+
+def test_what_is_behind_an_ignored_upgrade_is_told_in_a_graphql_error(server: Server) -> None:
+    for broken in (CHUNKED[:-2] + H2C + b"\r\nzz\r\n", POST + H2C + length(QUERY) + QUERY + b"nonsense\r\n"):
+        with server.line() as line:
+            line.send(broken)
+            if QUERY in broken:
+                assert line.reply().json() == DATA
+            line.reply().is_refused(400)
+            assert line.is_closed()
+
+
+@pytest.mark.parametrize(
+    "handshake",
+    [
+        WEBSOCKET + b"Cookie: " + b"a" * 70_000 + b"\r\n\r\n",
+        WEBSOCKET + b"X-More: y\r\n" * 140 + b"\r\n",
+        WEBSOCKET.replace(b"/graphql", b"/" + b"a" * 70_000) + b"\r\n",
+        WEBSOCKET + length(QUERY) + QUERY,
+        WEBSOCKET.replace(b"GET", b"POST") + length(QUERY) + QUERY,
+    ],
+    ids=["line", "lines", "path", "body", "post"],
+)
+def test_a_websocket_handshake_that_cannot_be_read_is_told_in_a_graphql_error(
+    sockets: Server, handshake: bytes
+) -> None:
+    with sockets.line() as line:
+        line.send(handshake)
+        line.reply().is_refused(400)
+        assert line.is_closed()
+    with sockets.line() as line:
+        line.send(POST, length(QUERY), QUERY)
+        assert line.reply().json() == DATA
+        line.send(handshake)
+        line.reply().is_refused(400)
+        assert line.is_closed()
+
+
+@pytest.mark.parametrize(
+    "handshake",
+    [WEBSOCKET.replace(b"GET", b"POST"), WEBSOCKET.replace(b"Key", b"Lock"), WEBSOCKET.replace(b"13", b"12")],
+    ids=["post", "key", "version"],
+)
+def test_a_websocket_handshake_that_is_wrong_is_answered(sockets: Server, handshake: bytes) -> None:
+    with sockets.line() as line:
+        line.send(handshake, b"\r\n")
+        assert line.reply().status in (400, 405)
+        assert line.is_closed()
+
+
+def test_a_websocket_handshake_may_have_a_long_token() -> None:
+    """Longer than the library takes by itself, which reads its limit when it is loaded."""
+    script = "import app.serving, uvicorn.protocols.websockets.auto, websockets.http11 as it; print(it.MAX_LINE_LENGTH)"
+    told = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert int(told.stdout) >= 2**16
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("before", [b"", b"GET" + GET], ids=["one", "two"])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"\x16\x03\x01\x00\xa5",
+        POST + b"Content-Length: many\r\n\r\n",
+        CHUNKED + b"zz\r\n",
+        WEBSOCKET + b"\r\n",
+    ],
+    ids=["garbage", "head", "body", "websocket"],
+)
+def test_what_is_wrong_with_a_request_is_told_behind_the_answers_to_those_before(
+    server: Server, broken: bytes, before: bytes, at_once: bool
+) -> None:
+    server.app.gate.clear()
+    name = uuid4().hex.encode()
+    with server.line() as line:
+        line.send(
+            WAITING, b"X-Name: ", name, b"\r\n", length(QUERY), QUERY, before, broken if at_once else b""
+        )
+        if not at_once:
+            server.has_read()
+            line.send(broken)
+        server.has_read()
+        server.app.gate.set()
+        assert line.reply().json() == DATA
+        assert server.app.ended.get(timeout=PATIENCE) == (name, 200, None)
+        if before:
+            assert line.reply().json() == DATA
+        line.reply().is_refused(400)
+        assert line.is_closed()
+
+
+@pytest.mark.parametrize("behind", [b"GET" + GET, CHUNKED, CHUNKED + b"zz\r\n"], ids=["whole", "part", "bad"])
+def test_who_answers_learns_that_the_client_has_left_whatever_it_sent_besides(
+    server: Server, behind: bytes
+) -> None:
+    for before in (b"", b"GET" + GET):
+        name = uuid4().hex.encode()
+        with server.line() as line:
+            line.send(before, POST, b"X-Listen: yes\r\nX-Name: ", name, b"\r\n", length(QUERY), QUERY, behind)
+            if before:
+                assert line.reply().json() == DATA
+        assert server.app.ended.get(timeout=PATIENCE) == (name, 400, None)
+
+
+def test_nothing_is_read_behind_what_is_wrong(server: Server) -> None:
+    server.app.gate.clear()
+    with server.line() as line:
+        line.send(WAITING, length(QUERY), QUERY, b"\x16")
+        server.has_read()
+        line.send(POST, length(QUERY), QUERY)
+        server.has_read()
+        server.app.gate.set()
+        assert line.reply().json() == DATA
+        line.reply().is_refused(400)
+        assert line.is_closed()
+
+
+def test_a_request_behind_another_that_does_not_come_in_time_is_refused_in_its_turn(hasty: Server) -> None:
+    hasty.app.gate.clear()
+    with hasty.line() as line, hasty.line() as clock:
+        line.send(WAITING, length(QUERY), QUERY, POST)
+        hasty.has_read()
+        clock.send(POST)
+        clock.reply().is_refused(408, "REQUEST_TIMEOUT")
+        hasty.app.gate.set()
+        assert line.reply().json() == DATA
+        line.reply().is_refused(408, "REQUEST_TIMEOUT")
+        assert line.is_closed()
