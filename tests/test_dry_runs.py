@@ -45,11 +45,11 @@ async def test_a_dry_run_answers_like_the_real_one_and_does_nothing(either: Worl
     caller, input = await valid(either, place, mutation)
     await caller.ask("{ viewer { user { id } } }")
     people = await either.count(User)
-    dry = await tried(caller, mutation, input, everything(mutation, depth=2))
+    dry = await tried(caller, mutation, input, everything(mutation))
     assert dry["errors"] == []
     assert await either.count(User) == people
     async with either.changed():
-        real = await caller.do(mutation, everything(mutation, depth=2), **input)
+        real = await caller.do(mutation, everything(mutation), **input)
     assert differences(dry, real) == []
 
 

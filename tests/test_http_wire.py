@@ -132,6 +132,17 @@ class Server:
             line.send(b"GET", GET)
             assert line.reply().json() == DATA
 
+    def refuses(self, wrong: bytes) -> None:
+        """What is wrong is refused, alone and behind a request that was answered, and ends the connection."""
+        for before in (b"", b"GET" + GET):
+            with self.line() as line:
+                if before:
+                    line.send(before)
+                    assert line.reply().json() == DATA
+                line.send(wrong)
+                line.reply().is_refused(400)
+                assert line.is_closed()
+
     @contextmanager
     def line(self) -> Iterator[Line]:
         """A connection of one's own."""
@@ -318,16 +329,7 @@ def test_a_query_string_of_raw_bytes_is_refused(server: Server) -> None:
 
 @pytest.mark.parametrize("garbage", [b"nonsense\r\n\r\n", b"\x16\x03\x01\x00\xa5", b"GET / HTTP/9.9\r\n\r\n"])
 def test_what_is_no_http_is_told_in_a_graphql_error(server: Server, garbage: bytes) -> None:
-    with server.line() as line:
-        line.send(garbage)
-        line.reply().is_refused(400)
-        assert line.is_closed()
-    with server.line() as line:
-        line.send(b"GET", GET)
-        assert line.reply().json() == DATA
-        line.send(garbage)
-        line.reply().is_refused(400)
-        assert line.is_closed()
+    server.refuses(garbage)
 
 
 @pytest.mark.parametrize(
@@ -510,16 +512,7 @@ def test_what_is_behind_an_ignored_upgrade_is_told_in_a_graphql_error(server: Se
 def test_a_websocket_handshake_that_cannot_be_read_is_told_in_a_graphql_error(
     sockets: Server, handshake: bytes
 ) -> None:
-    with sockets.line() as line:
-        line.send(handshake)
-        line.reply().is_refused(400)
-        assert line.is_closed()
-    with sockets.line() as line:
-        line.send(POST, length(QUERY), QUERY)
-        assert line.reply().json() == DATA
-        line.send(handshake)
-        line.reply().is_refused(400)
-        assert line.is_closed()
+    sockets.refuses(handshake)
 
 
 @pytest.mark.parametrize(

@@ -115,10 +115,14 @@ class Pool:
             connection = self._kept() or await self._open()
             try:
                 yield connection
-            except (asyncpg.InternalClientError, asyncpg.InterfaceError) as error:
-                if not _is_lost(connection, error):
-                    raise
-                raise ConnectionError("the connection to the database was lost") from error
+            except asyncpg.InternalClientError as error:
+                # While a connection is being lost, the driver does not know it yet, and cannot send anything either.
+                connection.terminate()
+                raise _lost(error) from error
+            except asyncpg.InterfaceError as error:
+                if connection.is_closed():
+                    raise _lost(error) from error
+                raise
             finally:
                 self._give_back(connection)
         finally:
@@ -177,9 +181,5 @@ class Pool:
             await self._idle.pop().close()
 
 
-def _is_lost(connection: Any, error: Exception) -> bool:
-    """Whether it is because there is no connection any more that the driver refuses to work on it."""
-    if isinstance(error, asyncpg.InternalClientError):
-        # While it is being lost, the driver does not know it yet, and cannot send anything either.
-        connection.terminate()
-    return bool(connection.is_closed())
+def _lost(error: Exception) -> ConnectionError:
+    return ConnectionError(f"the connection to the database was lost: {error}")

@@ -32,7 +32,7 @@ from app.query.declare import METADATA, Declaration
 EXTENSION = "strawberry-definition"
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Selected:
     """A selected field: its key in the response, its declaration, its arguments, and what is selected below."""
 
@@ -125,9 +125,7 @@ def _selected(source: Source, parent: GraphQLObjectType, key: str, nodes: list[F
         owner=parent.name,
         name=name,
         declaration=declaration_of(definition),
-        arguments=get_argument_values(definition, nodes[0], source.variable_values)
-        if definition.args
-        else {},
+        arguments=get_argument_values(definition, nodes[0], source.variable_values),
         definition=definition,
         nodes=nodes,
         is_list=is_list_type(get_nullable_type(definition.type)),
