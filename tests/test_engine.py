@@ -278,6 +278,19 @@ async def test_an_impossible_filter_is_refused_even_if_nothing_depends_on_it(
     assert b'"code":"BAD_USER_INPUT"' in compiled
 
 
+@pytest.mark.parametrize(
+    "root",
+    ["{{ viewer {} }}", 'mutation {{ updateContacts(input: {{siteId: "x", contacts: []}}) {{ site {} }} }}'],
+)
+async def test_an_impossible_filter_is_refused_for_anonymous_callers_as_well(
+    world: World, interpreted: AsyncClient, root: str
+) -> None:
+    body = {"query": root.format(f'{{ memberships(filter: {{text: "{"a" * 101}"}}) {{ nodes {{ id }} }} }}')}
+    compiled, told = [await one.post("/graphql", json=body) for one in (world.client, interpreted)]
+    assert compiled.content == told.content
+    assert compiled.json()["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+
+
 async def test_an_error_names_every_place_that_asked(world: World, interpreted: AsyncClient) -> None:
     document = """mutation { a: leaveSite(input: {siteId: "x"}) { errors { code } } ...Again }
       fragment Again on Mutation { a: leaveSite(input: {siteId: "x"}) { errors { message } } }"""

@@ -87,8 +87,10 @@ class Engine:
             for plan in plans
             for paged in plan.paged
         }
-        for unread in (one for plan in plans for one in plan.unread):
-            _look_at_filter(unread, arguments, caller)
+        for plan in plans:
+            # For anonymous callers no statement is run that would read the filters.
+            for unread in plan.unread if caller.identity else (*plan.unread, *plan.paged):
+                _look_at_filter(unread, arguments, caller)
         return Prepared(self.pool, forest, plans, arguments, pages, variables, caller)
 
     def _known(self, document: DocumentNode, definition: OperationDefinitionNode) -> Known:
