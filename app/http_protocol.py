@@ -12,8 +12,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from app.http_response import Answer, HttpFault, Manner
 
-TIMEOUT, MANNER = "request_timeout", "transport_manner"
-"""What the state of the lifespan must hold: seconds, and how faults are told."""
+TIMEOUT, SIZE, MANNER = "request_timeout", "request_size", "transport_manner"
+"""What the state of the lifespan must hold: seconds, the bytes of a body or URL, and how faults are told."""
+MOST_FIELDS = 2**16
+"""How many bytes the fields of a head may have, and those behind a body: as many as elsewhere in uvicorn."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -23,6 +25,8 @@ class HttpProtocol(HttpToolsProtocol):
     begun = upgraded = False
     answering: RequestResponseCycle | None = None
     """The request that is in work, or was the last one; `cycle` is the last one that came."""
+    unfinished = 0
+    """How many bytes have come since there was something to go on with: a head, or a piece of a body."""
     fault: HttpFault | None = None
     """What is to be told when the requests before it are answered. Nothing is read any more."""
 
@@ -42,14 +46,25 @@ class HttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read on; a request that comes in one piece needs no clock."""
         if self.fault is None:
+            self.unfinished += len(data)
             super().data_received(data)
+            self._look_at_size()
         if self.upgraded or self.transport.is_closing() or not self._is_awaited():
             self._stop()
         elif self.clock is None:
             self._start()
 
+    def _look_at_size(self) -> None:
+        # The parser keeps what it cannot hand on, and puts it together anew with every piece that comes.
+        most = self.app_state[SIZE] + MOST_FIELDS
+        if self.unfinished > most and not self.transport.is_closing():
+            self._refuse(HttpFault(431, f"The head of a request has at most {most} bytes."))
+
     def _is_awaited(self) -> bool:
         return self.fault is None and (self.begun or not self._is_working())
+
+    def _is_head_whole(self) -> bool:
+        return self.cycle is not None and self.cycle.scope is self.scope
 
     def _is_working(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
@@ -59,15 +74,27 @@ class HttpProtocol(HttpToolsProtocol):
         self.begun = True
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A field of the head; one that stands behind the body does not count as such (RFC 9110, 6.5.1)."""
+        if not self._is_head_whole():
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """The request can be begun, unless it is read again."""
+        self.unfinished = 0
         if not self.is_upgrade_ignored():
             super().on_headers_complete()
             if not self.pipeline:
                 self.answering = self.cycle
 
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body is here."""
+        self.unfinished = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """The last byte of a request is here."""
+        self.unfinished = 0
         if not self.is_upgrade_ignored():
             self.begun = False
             super().on_message_complete()
@@ -132,9 +159,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _refuse(self, fault: HttpFault) -> None:
         """Tell what was wrong when it is its turn, where nothing else is being said, and close."""
-        cycle = self.cycle
-        if cycle is None or cycle.scope is not self.scope:
-            # Of the request at fault, the head is not even whole; those before it are.
+        if not self._is_head_whole():
+            # Those before the request at fault are whole.
             if self._is_working():
                 self.fault = fault
             else:
@@ -144,9 +170,9 @@ class HttpProtocol(HttpToolsProtocol):
             self.pipeline.popleft()
             self.fault = fault
         else:
-            _leave(cycle)
+            _leave(self.cycle)
             # Of a request that was refused early, the rest may be at fault as well.
-            self._tell(None if cycle.response_started else fault)
+            self._tell(None if self.cycle.response_started else fault)
 
     def _tell(self, fault: HttpFault | None) -> None:
         if fault is not None and not self.transport.is_closing():

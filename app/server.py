@@ -25,7 +25,7 @@ from app.db.engine import create_engine
 from app.db.pool import Pool
 from app.endpoint import Endpoint, Shortcut
 from app.execution import Execution, masked
-from app.http_protocol import MANNER, TIMEOUT
+from app.http_protocol import MANNER, SIZE, TIMEOUT
 from app.http_response import ALWAYS, PROFILES, manner
 from app.live.feed import Feed
 from app.live.subscriptions import Subscriptions
@@ -81,7 +81,11 @@ def create_app(settings: Settings | None = None) -> Starlette:
             writing_uses(uses, settings.privilege_use_interval),
             workers(settings, database),
         ):
-            yield {TIMEOUT: settings.request_timeout, MANNER: manner(profile, profile.default)}
+            yield {
+                TIMEOUT: settings.request_timeout,
+                SIZE: settings.request_size_limit,
+                MANNER: manner(profile, profile.default),
+            }
         await feed.close()
         await asyncio.gather(pool.close(), writes.close(), database.dispose())
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import Queue
+from select import select
 from threading import Event, Thread
 from typing import Any, BinaryIO
 from uuid import uuid4
@@ -592,6 +593,51 @@ def test_nothing_is_read_behind_what_is_wrong(server: Server) -> None:
         assert line.reply().json() == DATA
         line.reply().is_refused(400)
         assert line.is_closed()
+
+
+@pytest.mark.parametrize(
+    ("start", "more"),
+    [
+        (POST + b"X-Token: ", b"token "),
+        (POST, b"X: y\r\n"),
+        (CHUNKED + chunk(QUERY) + b"0\r\n", b"X: y\r\n"),
+        (CHUNKED + b"1;x=", b"token"),
+    ],
+    ids=["field", "fields", "trailers", "chunk"],
+)
+def test_a_head_that_never_ends_is_refused_at_the_limit(server: Server, start: bytes, more: bytes) -> None:
+    for before in (b"", b"GET" + GET):
+        with server.line() as line:
+            if before:
+                line.send(before)
+                assert line.reply().json() == DATA
+            line.send(start)
+            sent = 0
+            # Nothing is sent behind the refusal: unread, it would cut the refusal off.
+            while not select([line.plug], [], [], 0)[0]:
+                line.send(more * 2_000)
+                sent += len(more) * 2_000
+                server.has_read()
+            assert 100_000 < sent < 200_000
+            line.reply().is_refused(431)
+            assert line.is_closed()
+
+
+def test_what_stands_behind_a_body_is_no_header(server: Server) -> None:
+    with server.line() as line:
+        line.send(CHUNKED, chunk(QUERY), b"0\r\nAuthorization: Basic eA==\r\nAccept: text/html\r\n\r\n")
+        assert line.reply().json() == DATA
+
+
+def test_a_long_head_and_a_long_body_may_come_in_pieces(server: Server) -> None:
+    fields = b"".join(b"X-%d: %s\r\n" % (n, b"x" * 16_000) for n in range(4))
+    with server.line() as line:
+        for _ in range(3):
+            for piece in (POST, fields, length(100_000), QUERY, b" " * (99_999 - len(QUERY))):
+                line.send(piece)
+                server.has_read()
+            line.send(b" ")
+            assert line.reply().json() == DATA
 
 
 def test_a_request_behind_another_that_does_not_come_in_time_is_refused_in_its_turn(hasty: Server) -> None:
