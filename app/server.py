@@ -26,7 +26,7 @@ from app.db.pool import Pool
 from app.endpoint import Endpoint, Shortcut
 from app.execution import Execution, masked
 from app.http_protocol import MANNER, SIZE, TIMEOUT
-from app.http_response import ALWAYS, PROFILES, manner
+from app.http_response import ALWAYS, PROFILES, Profile, manner
 from app.live.feed import Feed
 from app.live.subscriptions import Subscriptions
 from app.log import configure_logging
@@ -81,11 +81,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             writing_uses(uses, settings.privilege_use_interval),
             workers(settings, database),
         ):
-            yield {
-                TIMEOUT: settings.request_timeout,
-                SIZE: settings.request_size_limit,
-                MANNER: manner(profile, profile.default),
-            }
+            yield _told_to_connections(settings, profile)
         await feed.close()
         await asyncio.gather(pool.close(), writes.close(), database.dispose())
 
@@ -101,6 +97,15 @@ def create_app(settings: Settings | None = None) -> Starlette:
     handlers = {HTTPException: _http_error, Exception: _unexpected}
     middleware = [Middleware(Shortcut, endpoint=graphql)]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers, middleware=middleware)
+
+
+def _told_to_connections(settings: Settings, profile: Profile) -> dict[str, Any]:
+    """What connections find in the state of the application's lifespan (see `http_protocol`)."""
+    return {
+        TIMEOUT: settings.request_timeout,
+        SIZE: settings.request_size_limit,
+        MANNER: manner(profile, profile.default),
+    }
 
 
 def _collect_less() -> None:
