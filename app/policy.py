@@ -289,28 +289,28 @@ class Caller(Protocol):
         ...
 
 
-def visible(actor: Caller, action: Action, table: Any) -> sa.ColumnElement[bool]:
-    """The same decision as a condition over the rows of a table."""
+def visible(actor: Caller, action: Action, table: Any, site_id: Any = None) -> sa.ColumnElement[bool]:
+    """The same decision as a condition over the rows of a table, which are those of one site when it is given."""
     if actor.user_id is None:
         return sa.false()
-    return sa.or_(*(sa.and_(*(_condition(test, actor, table) for test in line)) for line in RULES[action]))
+    lines = ((_condition(test, actor, table, site_id) for test in line) for line in RULES[action])
+    return sa.or_(*(sa.and_(*line) for line in lines))
 
 
-def _condition(test: At | Of, actor: Caller, table: Any) -> sa.ColumnElement[bool]:
+def _condition(test: At | Of, actor: Caller, table: Any, site_id: Any = None) -> sa.ColumnElement[bool]:
     if isinstance(test, Of):
         condition: sa.ColumnElement[bool] = test.holds(actor, table)
         return condition
-    if test.holds(None):
-        failing = _one_of(table.site_id, actor.sites_where(lambda at: not test.holds(at)))
-        return sa.func.coalesce(sa.not_(failing), sa.true())
-    return _one_of(table.site_id, actor.sites_where(test.holds))
+    site_id = table.site_id if site_id is None else site_id
+    if not test.holds(None):
+        return _one_of(site_id, actor.sites_where(test.holds))
+    failing = _one_of(site_id, actor.sites_where(lambda at: not test.holds(at)))
+    return sa.func.coalesce(sa.not_(failing), sa.true())
 
 
-def _one_of(column: Any, ids: Any) -> sa.ColumnElement[bool]:
+def _one_of(column: Any, ids: Any) -> Any:
     # One array parameter instead of a list, so that the statement stays the same for every caller.
-    array = ids if isinstance(ids, sa.ColumnElement) else sa.literal(ids, ARRAY(sa.Uuid))
-    condition: sa.ColumnElement[bool] = column == sa.any_(array)
-    return condition
+    return column == sa.any_(ids if isinstance(ids, sa.ColumnElement) else sa.literal(ids, ARRAY(sa.Uuid)))
 
 
 def has_rule(table: Any) -> bool:
@@ -318,9 +318,9 @@ def has_rule(table: Any) -> bool:
     return table in SEEING or table is User
 
 
-def seen(actor: Caller, table: Any) -> sa.ColumnElement[bool]:
-    """Which rows of a table exist for the caller, by whatever path they are reached."""
-    return _seen_users(actor) if table is User else visible(actor, SEEING[table], table)
+def seen(actor: Caller, table: Any, site_id: Any = None) -> sa.ColumnElement[bool]:
+    """Which rows of a table, or of a site in it, exist for the caller, by whatever path they are reached."""
+    return _seen_users(actor) if table is User else visible(actor, SEEING[table], table, site_id)
 
 
 def _seen_users(actor: Caller) -> sa.ColumnElement[bool]:

@@ -393,5 +393,5 @@ class HistoryEvent(Concern, Base):
         sa.Index(None, "subject_id", "number"),
         sa.Index(None, "stream", "actor_id", "number"),
         sa.Index(None, "stream", "at", "number"),
-        sa.Index(None, "stream", "hash"),
+        sa.Index(None, "hash"),
     )

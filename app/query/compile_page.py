@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from app.query.collect import Selected, Shape
-from app.query.compile_rows import Cut, cut, local_of, rows, size
+from app.query.compile_rows import Cut, count, cut, local_of, size
 from app.query.declare import Paged, Relation
 from app.query.jsontext import Pieces, Sql, around, boolean, object_of, text_of
 from app.query.structure import Given
@@ -120,7 +120,7 @@ def connection(compiler: Compiler, selected: Selected, paged: Paged, parent: Any
         "nodes": page.listed,
         "edges": page.listed,
         "pageInfo": lambda below: page.info(below.shape),
-        "totalCount": lambda _: [_count(compiler, selected, rows(paged, local, given))],
+        "totalCount": lambda _: [compiler.fill(count(paged, local, given), selected)],
         "__typename": lambda _: [f'"{shape.type.name}"'],
     }
     whole = object_of((below.key, values[below.name](below)) for below in shape.fields)
@@ -134,7 +134,3 @@ def connection(compiler: Compiler, selected: Selected, paged: Paged, parent: Any
 def _asks_for_more(info: Shape, backwards: bool) -> bool:
     """Whether it is asked if there are more rows in the direction of reading."""
     return any(info.named("hasPreviousPage" if backwards else "hasNextPage"))
-
-
-def _count(compiler: Compiler, selected: Selected, template: Template) -> Sql:
-    return Sql(f"({compiler.fill(template, selected, columns='count(*)')})")

@@ -1,5 +1,6 @@
 """The rows of relations, written with SQLAlchemy: which belong to a parent, which may be seen, and in which order."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -53,20 +54,43 @@ def joined_rows(relation: Relation, local: str | None, given: Given) -> Template
     return draft.statement(_restricted(draft, joined, relation, local))
 
 
+@lru_cache(MOST_TEMPLATES)
+def count(relation: Relation, local: str | None, given: Given) -> Template:
+    """How many rows that are."""
+    draft = Draft(given)
+    counted = sa.select(sa.func.count()).select_from(relation.model)
+    counted = counted.where(*_conditions(draft, relation, local))
+    spoken_of = counted.get_final_froms()
+    for target, condition in relation.joins:
+        # Each row has one row there, which need not be looked up for being counted.
+        if target.__table__ in spoken_of:
+            counted = counted.join(target, condition)
+    return draft.expression(counted.scalar_subquery())
+
+
 def _restricted(draft: Draft, columns: Any, relation: Relation, local: str | None) -> sa.Select[Any]:
     statement = sa.select(columns).select_from(relation.model)
     for target, condition in relation.joins:
         statement = statement.join(target, condition)
+    return statement.where(*_conditions(draft, relation, local))
+
+
+def _conditions(draft: Draft, relation: Relation, local: str | None) -> Iterator[Any]:
+    """Which rows belong to the parent, may be seen, and are asked for."""
+    site_id = None
     if local:
         on: Any = getattr(relation.model, relation.on or "id")
-        statement = statement.where(on == sa.literal_column(local, on.type))
+        parent = sa.literal_column(local, on.type)
+        yield on == parent
+        # PostgreSQL would take a condition on a column of the rows for one that few of them meet, and then would
+        # rather sort them than read the first of them in the order of an index.
+        site_id = parent if relation.on == "site_id" else None
     if relation.needs:
-        statement = statement.where(visible(draft.caller, relation.needs, relation.model))
+        yield visible(draft.caller, relation.needs, relation.model, site_id)
     elif not relation.follows:
-        statement = statement.where(seen(draft.caller, relation.model))
+        yield seen(draft.caller, relation.model, site_id)
     if relation.where:
-        statement = statement.where(*relation.where(draft.arguments, draft.caller))
-    return statement
+        yield from relation.where(draft.arguments, draft.caller)
 
 
 @cache
