@@ -82,6 +82,47 @@ async def test_a_shape_that_was_never_seen_needs_nothing_new_of_sqlalchemy(
         assert list(site["memberships"]["nodes"][0]["user"]) == ["name", "b"]
 
 
+def noted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[Any]]]:
+    """The statements that are asked from now on, with their values."""
+    asked: list[tuple[str, list[Any]]] = []
+    row = Pool.row
+
+    async def note(pool: Pool, sql: str, values: list[Any]) -> Any:
+        asked.append((sql, values))
+        return await row(pool, sql, values)
+
+    monkeypatch.setattr(Pool, "row", note)
+    return asked
+
+
+async def test_rows_are_counted_without_what_is_not_asked_of_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = await world.site()
+    asked = noted(monkeypatch)
+    for filter, is_asked in (
+        ("", False),
+        ("(filter: {active: true})", False),
+        ('(filter: {text: "a"})', True),
+    ):
+        document = f"query($id: ID!) {{ site(id: $id) {{ memberships{filter} {{ totalCount }} }} }}"
+        assert (await place.primary.ask(document, id=place.id))["site"]["memberships"] == {"totalCount": 1}
+        assert ('JOIN "user"' in asked[-1][0]) == is_asked
+
+
+async def test_the_rights_at_a_site_are_asked_of_the_site_and_not_of_its_rows(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = await world.site()
+    asked = noted(monkeypatch)
+    await place.primary.ask(
+        "query($id: ID!) { site(id: $id) { accessRequests { nodes { id } } } }", id=place.id
+    )
+    ((sql, _),) = asked
+    assert "site.id = ANY" in sql
+    assert "access_request.site_id = ANY" not in sql
+
+
 async def test_documents_that_differ_in_names_share_a_statement_without_them(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,15 +130,8 @@ async def test_documents_that_differ_in_names_share_a_statement_without_them(
     document = (
         "query %s($id: ID!) { %s: site(id: $id) { %s: name contacts { %s: types } viewerMembership { id } } }"
     )
-    asked: list[tuple[str, list[Any]]] = []
-    row = Pool.row
-
-    async def noted(pool: Pool, sql: str, values: list[Any]) -> Any:
-        asked.append((sql, values))
-        return await row(pool, sql, values)
-
     await place.primary.ask("query($id: ID!) { site(id: $id) { id } }", id=place.id)
-    monkeypatch.setattr(Pool, "row", noted)
+    asked = noted(monkeypatch)
     for names in (("AsOne", "one", "uno", "un"), ("AsTwo", "two", "due", "deux")):
         assert (await place.primary.ask(document % names, id=place.id))[names[1]][names[2]]
     (sql,) = {sql for sql, _ in asked}

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from graphql import (
     GraphQLEnumType,
     GraphQLField,
@@ -29,7 +30,7 @@ from strawberry.types.arguments import InputContext
 
 from app.db.models import Contact
 from app.policy import SEEING, Action, allowed
-from app.query.collect import EXTENSION
+from app.query.collect import EXTENSION, declaration_of
 from app.schema.schema import build_schema, sdl
 
 BUILT_IN = {"String", "Int", "Float", "Boolean", "ID"}
@@ -74,6 +75,18 @@ def test_inputs_are_what_strawberry_makes_of_them(schema: GraphQLSchema, whole: 
             patch.setattr(definition, "from_input", None)
         theirs = made()
     assert len(ours) > 50 and ours == theirs
+
+
+def test_every_row_has_one_row_in_each_table_that_its_list_is_joined_with(schema: GraphQLSchema) -> None:
+    """So that rows can be counted without them."""
+    fields = (field for kind in schema.type_map.values() for field in getattr(kind, "fields", {}).values())
+    joins = {join for field in fields for join in getattr(declaration_of(field), "joins", ())}
+    assert joins
+    for target, condition in joins:
+        assert isinstance(condition, sa.BinaryExpression)
+        to, by = condition.left, condition.right
+        assert (to.table, by.nullable) == (target.__table__, False)
+        assert [key.column for key in by.foreign_keys] == [to]
 
 
 def described(schema: GraphQLSchema) -> list[tuple[str, str | None]]:
