@@ -116,7 +116,7 @@ class WebhookDelivery(Base):
             ["site_id", "webhook_id"], ["webhook.site_id", "webhook.id"], ondelete="CASCADE"
         ),
         sa.Index(None, "id"),
-        sa.Index(None, "site_id", "webhook_id", "created_at", "id"),
+        sa.Index(None, "webhook_id", "created_at", "id"),
         sa.Index(
             "ix_webhook_delivery_due",
             "next_attempt_at",
