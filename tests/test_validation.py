@@ -9,6 +9,7 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
+    build_ast_schema,
     parse,
     print_ast,
     specified_rules,
@@ -123,3 +124,26 @@ def test_documents_with_mistakes_have_the_same_faults(schema: GraphQLSchema, doc
     assert len(found) > 100
     assert sum(count > 0 for count in found) > 80
     assert sum(count == 0 for count in found) > 5
+
+
+def test_leaves_are_passed_over_only_where_no_rule_could_find_a_fault() -> None:
+    fields = "leaf: Int needs(x: Int!): Int may(x: Int = 1): [Int!]! below: Query one: One"
+    small = build_ast_schema(parse(f"type Query {{ {fields} }} union One = Query"))
+    document = parse(
+        "{ leaf needs may below one none __typename a: one { __typename leaf } b: below { c: leaf } }"
+    )
+    found = faults(small, document, 100)
+    assert found == validate(small, document)
+    assert len(found) == 5
+
+
+def test_the_rules_that_hear_of_a_leaf_are_those_that_were_thought_of() -> None:
+    hearing = ("enter", "leave", "enter_field", "leave_field")
+    assert {rule.__name__ for rule in specified_rules if any(hasattr(rule, way) for way in hearing)} == {
+        "FieldsOnCorrectTypeRule",
+        "MaxIntrospectionDepthRule",
+        "ProvidedRequiredArgumentsRule",
+        "ScalarLeafsRule",
+        "UniqueArgumentNamesRule",
+        "UniqueDirectivesPerLocationRule",
+    }
