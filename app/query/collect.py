@@ -5,6 +5,7 @@ Fragments are flattened, @skip and @include applied, aliases kept as keys, argum
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from graphql import (
@@ -30,6 +31,8 @@ from graphql.execution import get_argument_values, get_directive_values
 from app.query.declare import METADATA, Declaration
 
 EXTENSION = "strawberry-definition"
+MOST_FIELDS = 5_000
+"""Of all types, more than there are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +70,16 @@ class Shape:
     def named(self, name: str) -> Iterator[Selected]:
         """The selections of one field, under whatever keys."""
         return (selected for selected in self.fields if selected.name == name)
+
+
+class _Known(NamedTuple):
+    """What the schema says of a field, whatever a document says of it."""
+
+    definition: GraphQLField
+    declaration: Declaration | None
+    is_list: bool
+    types: tuple[GraphQLObjectType, ...]
+    """Of which types the objects in it can be."""
 
 
 class Source(Protocol):
@@ -112,24 +125,36 @@ def walk(selected: Selected) -> Iterator[Selected]:
 
 def _selected(source: Source, parent: GraphQLObjectType, key: str, nodes: list[FieldNode]) -> Selected:
     name = nodes[0].name.value
-    definition = source.schema.get_field(parent, name)
-    assert definition is not None
-    inner = get_named_type(definition.type)
-    types: tuple[GraphQLObjectType, ...] = ()
-    if is_abstract_type(inner):
-        types = tuple(source.schema.get_possible_types(inner))
-    elif isinstance(inner, GraphQLObjectType):
-        types = (inner,)
+    known = _known(source.schema, parent, name)
     return Selected(
         key=key,
         owner=parent.name,
         name=name,
-        declaration=declaration_of(definition),
-        arguments=get_argument_values(definition, nodes[0], source.variable_values),
-        definition=definition,
+        declaration=known.declaration,
+        arguments=_arguments(source, known.definition, nodes[0]),
+        definition=known.definition,
         nodes=nodes,
-        is_list=is_list_type(get_nullable_type(definition.type)),
-        shapes={kind.name: _shape(source, kind, nodes) for kind in types},
+        is_list=known.is_list,
+        shapes={kind.name: _shape(source, kind, nodes) for kind in known.types},
+    )
+
+
+def _arguments(source: Source, definition: GraphQLField, node: FieldNode) -> dict[str, Any]:
+    return get_argument_values(definition, node, source.variable_values) if definition.args else {}
+
+
+@lru_cache(MOST_FIELDS)
+def _known(schema: GraphQLSchema, parent: GraphQLObjectType, name: str) -> _Known:
+    definition = schema.get_field(parent, name)
+    assert definition is not None
+    inner = get_named_type(definition.type)
+    types: tuple[GraphQLObjectType, ...] = ()
+    if is_abstract_type(inner):
+        types = tuple(schema.get_possible_types(inner))
+    elif isinstance(inner, GraphQLObjectType):
+        types = (inner,)
+    return _Known(
+        definition, declaration_of(definition), is_list_type(get_nullable_type(definition.type)), types
     )
 
 
