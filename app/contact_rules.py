@@ -87,8 +87,9 @@ def check_person(ibm_id: str, email: str) -> tuple[str, list[Fault]]:
 
 def check_ibm_id(ibm_id: str, *path: str | int) -> list[Fault]:
     """The faults of an IBMid that somebody has typed."""
-    faults = list(check_text(typed_ibm_id(ibm_id), IBM_ID_LENGTH, *path))
-    if not faults and len(ibm_id.split()) > 1:
+    word = typed_ibm_id(ibm_id)
+    faults = list(check_text(word, IBM_ID_LENGTH, *path))
+    if not faults and len(word.split()) > 1:
         faults.append(Fault(code=Code.INVALID_IBM_ID, path=path))
     return faults
 

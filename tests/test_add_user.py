@@ -46,6 +46,28 @@ async def test_an_ibm_id_is_the_same_however_its_characters_are_composed(world: 
     assert user.ibm_id == person
 
 
+async def test_an_ibm_id_is_the_same_with_what_comes_along_when_it_is_copied(world: World) -> None:
+    place, person = await world.site(), await world.person()
+    copied = "\ufeff" + person.ibm_id.replace("@", "\u200b@") + " \u2060"
+    assert (await preview(place.primary, place, copied))["known"]
+    items = [
+        {
+            "ibmId": ibm_id,
+            "email": person.ibm_id,
+            "confirmed": True,
+            "role": "USER",
+            "justification": "\u200b",
+        }
+        for ibm_id in (person.ibm_id, copied)
+    ]
+    refusal = await place.primary.refused("addUsers", siteId=place.id, items=items)
+    assert refusal == [("REQUIRED", "items.0.justification"), ("DUPLICATE", "items.1.ibmId")]
+    payload = await place.primary.succeed(
+        "addUser", "membership { user { id } }", **form(place, copied) | {"email": person.ibm_id}
+    )
+    assert payload["membership"]["user"] == {"id": person.id}
+
+
 @pytest.mark.parametrize("ibm_id", ["nobody-has-this", "", "\x00", "\ud800", "%", "x" * 1000])
 async def test_the_preview_of_an_unknown_person(world: World, ibm_id: str) -> None:
     place = await world.site()

@@ -217,7 +217,7 @@ LIMITS = {
 }
 
 
-@pytest.mark.parametrize("nothing", ["", "  ", "\n"])
+@pytest.mark.parametrize("nothing", ["", "  ", "\n", "\u200b \u3164"])
 async def test_every_required_field_must_be_given_and_all_faults_are_told(world: World, nothing: str) -> None:
     form = CONTACT | dict.fromkeys([*TEXTS, CODE], nothing) | {"types": []}
     assert await refused(world, form) == [("REQUIRED", name) for name in sorted([*TEXTS, CODE, "types"])]
