@@ -8,7 +8,7 @@ import pytest
 
 from app.db.models import User
 from tests.access import GRANTED, MANAGERS, NOTHING, form, full_site, newcomer, sites_of
-from tests.world import VIEW, Person, Place, World, ago
+from tests.world import UPDATE, VIEW, Person, Place, World, ago
 
 PREVIEW = """query($input: AddUserPreviewInput!) { addUserPreview(input: $input) {
   known name membership { id active } pendingAccessRequest { id state } } }"""
@@ -231,6 +231,26 @@ async def test_a_known_person_is_not_added_with_another_email_address(world: Wor
     person = await world.person()
     refusal = await place.primary.refused("addUser", **form(place, person.ibm_id, email=newcomer()))
     assert refusal == [("EMAIL_MISMATCH", "email")]
+
+
+async def test_a_wrong_address_can_be_corrected_while_it_is_nobodys(world: World) -> None:
+    place, other, ibm_id = await world.site(), await world.site(), newcomer()
+    wrong = form(place, ibm_id, email=newcomer())
+    added = await place.primary.succeed("addUser", "membership { id user { id } }", **wrong)
+    for site in (place, other):
+        refusal = await site.primary.refused("addUser", **form(site, ibm_id))
+        assert refusal == [("EMAIL_MISMATCH", "email")]
+    await place.primary.succeed("removeMembership", membershipId=added["membership"]["id"])
+    await other.primary.succeed("updateSiteRules", siteId=other.id, secondPersonConfirms=True)
+    await world.secondary(other, manage_access=UPDATE)
+    selection = "pendingNaming { id user { id email } }"
+    right = await other.primary.succeed("addUser", selection, **form(other, ibm_id, role="SECONDARY_CONTACT"))
+    assert right["pendingNaming"]["user"] == {"id": added["membership"]["user"]["id"], "email": ibm_id}
+    assert await place.primary.refused("addUser", **wrong) == [("EMAIL_MISMATCH", "email")]
+    await other.primary.succeed("rejectNaming", namingId=right["pendingNaming"]["id"])
+    await place.primary.succeed("addUser", **wrong)
+    [user] = await world.rows(User, User.ibm_id == ibm_id)
+    assert user.email == wrong["email"]
 
 
 @pytest.mark.parametrize("who", ["primary", "manage_access=UPDATE", "user"])
