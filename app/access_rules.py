@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from app.errors import Code, Fault
 from app.rules import ACCESS_YEARS, PRIVILEGES, Levels, Role
 
-FARTHEST = timedelta(days=ACCESS_YEARS * 365.25)
+FARTHEST = timedelta(days=ACCESS_YEARS * 365 + 4)
+"""Ten years have up to three leap days, and who chooses the last day means the whole of it."""
 
 
 def check_end(ends_at: datetime | None, *path: str | int) -> Iterator[Fault]:

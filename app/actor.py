@@ -24,6 +24,8 @@ class Identity:
     client: str | None = None
     ends_at: float = math.inf
     """When the token ends, in seconds since 1970."""
+    names_email: bool = True
+    """Whether the issuer names the e-mail address; else the IBMid stands in for it."""
 
 
 @dataclass(frozen=True)

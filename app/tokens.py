@@ -173,6 +173,7 @@ class Verifier:
             language=preferred(str(claims.get("locale", ""))),
             client=_name(claims.get("azp") or claims.get("client_id")),
             ends_at=claims["exp"] + LEEWAY,
+            names_email=settings.oidc_claim_email in claims,
         )
 
     async def _claims(self, token: str) -> dict[str, Any]:

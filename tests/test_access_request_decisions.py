@@ -230,12 +230,14 @@ async def test_a_secondary_contact_stays_one_when_granted_as_a_user(world: World
     }
 
 
-async def test_the_primary_contact_is_not_changed_by_granting_their_request(world: World) -> None:
+@pytest.mark.parametrize("role", ["USER", "SECONDARY_CONTACT"])
+async def test_the_primary_contact_is_not_changed_by_granting_their_request(world: World, role: str) -> None:
     place = await world.site()
     manager = await world.caller(place, "manage_access=UPDATE")
     _, request_id = await world.request(place, place.primary)
-    ((code, _),) = await manager.refused("grantAccessRequest", accessRequestId=request_id, role="USER")
-    assert code == "FORBIDDEN"
+    await place.primary.succeed("updateSiteRules", siteId=place.id, secondPersonConfirms=True)
+    refusal = await manager.refused("grantAccessRequest", accessRequestId=request_id, role=role)
+    assert refusal == [("FORBIDDEN", "accessRequestId")]
 
 
 async def test_an_ended_membership_begins_anew(world: World) -> None:

@@ -92,7 +92,7 @@ async def test_the_requester_sees_nothing_of_the_site(world: World) -> None:
     assert await person.ask(document, id=place.id, n=place.number) == {"node": None, "site": None}
 
 
-@pytest.mark.parametrize("typed", ["{}", "  {}\t\n", "\u00a0{} "])
+@pytest.mark.parametrize("typed", ["{}", "  {}\t\n", "\u00a0{} ", "\ufeff{}\u200b "])
 async def test_a_number_may_be_typed_in_any_case_with_spaces_around_it(world: World, typed: str) -> None:
     place = await world.site()
     person = await world.person()

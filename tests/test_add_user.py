@@ -8,7 +8,7 @@ import pytest
 
 from app.db.models import User
 from tests.access import GRANTED, MANAGERS, NOTHING, form, full_site, newcomer, sites_of
-from tests.world import VIEW, Person, Place, World, ago
+from tests.world import UPDATE, VIEW, Person, Place, World, ago
 
 PREVIEW = """query($input: AddUserPreviewInput!) { addUserPreview(input: $input) {
   known name membership { id active } pendingAccessRequest { id state } } }"""
@@ -44,6 +44,28 @@ async def test_an_ibm_id_is_the_same_however_its_characters_are_composed(world: 
         assert await place.primary.refused("addUser", **form(place, ibm_id)) == [("ALREADY_MEMBER", "ibmId")]
     [user] = await world.rows(User, User.email == person)
     assert user.ibm_id == person
+
+
+async def test_an_ibm_id_is_the_same_with_what_comes_along_when_it_is_copied(world: World) -> None:
+    place, person = await world.site(), await world.person()
+    copied = "\ufeff" + person.ibm_id.replace("@", "\u200b@") + " \u2060"
+    assert (await preview(place.primary, place, copied))["known"]
+    items = [
+        {
+            "ibmId": ibm_id,
+            "email": person.ibm_id,
+            "confirmed": True,
+            "role": "USER",
+            "justification": "\u200b",
+        }
+        for ibm_id in (person.ibm_id, copied)
+    ]
+    refusal = await place.primary.refused("addUsers", siteId=place.id, items=items)
+    assert refusal == [("REQUIRED", "items.0.justification"), ("DUPLICATE", "items.1.ibmId")]
+    payload = await place.primary.succeed(
+        "addUser", "membership { user { id } }", **form(place, copied) | {"email": person.ibm_id}
+    )
+    assert payload["membership"]["user"] == {"id": person.id}
 
 
 @pytest.mark.parametrize("ibm_id", ["nobody-has-this", "", "\x00", "\ud800", "%", "x" * 1000])
@@ -209,6 +231,26 @@ async def test_a_known_person_is_not_added_with_another_email_address(world: Wor
     person = await world.person()
     refusal = await place.primary.refused("addUser", **form(place, person.ibm_id, email=newcomer()))
     assert refusal == [("EMAIL_MISMATCH", "email")]
+
+
+async def test_a_wrong_address_can_be_corrected_while_it_is_nobodys(world: World) -> None:
+    place, other, ibm_id = await world.site(), await world.site(), newcomer()
+    wrong = form(place, ibm_id, email=newcomer())
+    added = await place.primary.succeed("addUser", "membership { id user { id } }", **wrong)
+    for site in (place, other):
+        refusal = await site.primary.refused("addUser", **form(site, ibm_id))
+        assert refusal == [("EMAIL_MISMATCH", "email")]
+    await place.primary.succeed("removeMembership", membershipId=added["membership"]["id"])
+    await other.primary.succeed("updateSiteRules", siteId=other.id, secondPersonConfirms=True)
+    await world.secondary(other, manage_access=UPDATE)
+    selection = "pendingNaming { id user { id email } }"
+    right = await other.primary.succeed("addUser", selection, **form(other, ibm_id, role="SECONDARY_CONTACT"))
+    assert right["pendingNaming"]["user"] == {"id": added["membership"]["user"]["id"], "email": ibm_id}
+    assert await place.primary.refused("addUser", **wrong) == [("EMAIL_MISMATCH", "email")]
+    await other.primary.succeed("rejectNaming", namingId=right["pendingNaming"]["id"])
+    await place.primary.succeed("addUser", **wrong)
+    [user] = await world.rows(User, User.ibm_id == ibm_id)
+    assert user.email == wrong["email"]
 
 
 @pytest.mark.parametrize("who", ["primary", "manage_access=UPDATE", "user"])

@@ -55,6 +55,14 @@ async def refused(world: World, form: dict[str, Any]) -> list[tuple[str, str]]:
         ("AE", "إمارة دبيّ", None, "إمارة دبيّ", None),
         ("JP", "Tokyo", "100-0001", "Tokyo", "100-0001"),
         ("JP", "東京都", "100-0001", "東京都", "100-0001"),
+        ("BR", "Sao Paulo", "01310-000", "SP", "01310-000"),
+        ("TR", "ISTANBUL", "34000", "İstanbul", "34000"),
+        ("TR", "Adiyaman", "02000", "Adıyaman", "02000"),
+        ("VN", "Đà Nẵng", None, "Đà Nẵng", None),
+        ("VN", "Da Nang", None, "Đà Nẵng", None),
+        # What is kept is kept when it is saved again.
+        ("IN", "अंडमान और निकोबार द्वीपसमूह", "744101", "Andaman & Nicobar", "744101"),
+        ("IN", "Andaman & Nicobar", "744101", "Andaman & Nicobar", "744101"),
     ],
 )
 async def test_an_address_is_kept_after_the_rules_of_its_country(
@@ -217,7 +225,7 @@ LIMITS = {
 }
 
 
-@pytest.mark.parametrize("nothing", ["", "  ", "\n"])
+@pytest.mark.parametrize("nothing", ["", "  ", "\n", "\u200b \u3164"])
 async def test_every_required_field_must_be_given_and_all_faults_are_told(world: World, nothing: str) -> None:
     form = CONTACT | dict.fromkeys([*TEXTS, CODE], nothing) | {"types": []}
     assert await refused(world, form) == [("REQUIRED", name) for name in sorted([*TEXTS, CODE, "types"])]

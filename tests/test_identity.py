@@ -30,12 +30,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app import development
 from app.config import Misconfigured, Settings
 from app.db.models import Membership, User
+from app.db.outbox import Message
 from app.rules import Language, UpdateLevel
 from app.schema.query import PUBLIC
 from app.schema.schema import executable_schema
 from app.server import create_app
 from tests.access import form, newcomer
-from tests.issuer import AUDIENCE, RSA, Service, running_issuer, serving
+from tests.issuer import ABSENT, AUDIENCE, RSA, Service, running_issuer, serving
 from tests.world import VIEW, Person, World
 
 
@@ -78,7 +79,7 @@ async def test_a_user_added_before_is_bound(world: World, service: Service) -> N
     claims = {
         "sub": uuid4().hex,
         "preferred_username": person.ibm_id.upper(),
-        "email": "other@example.com",
+        "email": "Élodie@EXAMPLE.com",
         "given_name": "Élodie ",
         "family_name": "Petit",
         "locale": "fr-CA",
@@ -86,7 +87,7 @@ async def test_a_user_added_before_is_bound(world: World, service: Service) -> N
     }
     user = await service.user(service.issuer.token(**claims))
     names = {"firstName": "Élodie", "lastName": "Petit", "language": "FR"}
-    assert user == {"id": person.id, "ibmId": person.ibm_id, "email": person.ibm_id} | names
+    assert user == {"id": person.id, "ibmId": person.ibm_id, "email": "Élodie@example.com"} | names
     kept = await the_user(world, person.ibm_id)
     assert (kept.issuer, kept.subject, kept.sort_name) == (
         service.issuer.url,
@@ -98,7 +99,20 @@ async def test_a_user_added_before_is_bound(world: World, service: Service) -> N
     assert event.actor_id == event.subject_id == event.stream == person.user_id
     assert event.actor_name == event.subject_name == "Élodie Petit"
     changed = {name for name, value in event.after.items() if event.before[name] != value}
-    assert changed == {"issuer", "subject", "language", "first_name", "last_name", "sort_name"}
+    assert changed == {"issuer", "subject", "email", "language", "first_name", "last_name", "sort_name"}
+
+
+async def test_what_others_typed_as_the_email_counts_till_the_first_sign_in_only(
+    world: World, service: Service
+) -> None:
+    wrong, right, ibm_id = await world.site(), await world.site(), newcomer()
+    await wrong.primary.succeed("addUser", **form(wrong, ibm_id) | {"email": "else@example.com"})
+    before = await right.primary.do("addUser", **form(right, ibm_id))
+    assert [error["code"] for error in before["errors"]] == ["EMAIL_MISMATCH"]
+    await service.user(service.issuer.token(preferred_username=ibm_id, email=ibm_id))
+    await right.primary.succeed("addUser", **form(right, ibm_id))
+    [message] = await world.rows(Message, Message.site_id == right.site_id)
+    assert message.email == ibm_id
 
 
 async def test_an_unknown_person_becomes_a_user(world: World, service: Service) -> None:
@@ -137,9 +151,11 @@ async def test_later_sign_ins_change_nothing(world: World, service: Service) -> 
 
 async def test_what_the_token_does_not_say_stays(world: World, service: Service) -> None:
     person = await world.person(newcomer=True)
-    await change(world, person, first_name="Ann", last_name="Dupont", language=Language.FR)
-    user = await service.user(service.issuer.token(preferred_username=person.ibm_id))
+    kept = {"first_name": "Ann", "last_name": "Dupont", "email": "ann@example.com"}
+    await change(world, person, **kept, language=Language.FR)
+    user = await service.user(service.issuer.token(preferred_username=person.ibm_id, email=ABSENT))
     assert (user["firstName"], user["lastName"], user["language"]) == ("Ann", "Dupont", "FR")
+    assert user["email"] == "ann@example.com"
 
 
 @pytest.mark.parametrize("name", ["plain", "İSTANBUL", "STRASSE-ß-ẞ", "ΣΊΣΥΦΟΣ"])

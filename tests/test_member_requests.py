@@ -252,14 +252,19 @@ async def test_an_extension_that_is_over_before_it_is_granted(world: World) -> N
     await grant(place.primary, request_id, endsAt=LATER.isoformat())
 
 
-async def test_granting_gives_what_was_asked_for_when_nothing_else_is_said(world: World) -> None:
+@pytest.mark.parametrize(
+    "nothing", [{}, {"privileges": None, "role": None}, {"privileges": {"accountManagement": {}}}]
+)
+async def test_granting_gives_what_was_asked_for_when_nothing_else_is_said(
+    world: World, nothing: dict[str, Any]
+) -> None:
     place = await world.site()
     person, membership_id = await world.member(
         place, ends_at=SOON, purchase_and_download=PurchaseAndDownloadLevel.SOFTWARE_DOWNLOAD
     )
     wishes = {"reporting": "VIEW", "accountManagement": {"manageAccess": "VIEW"}}
     request_id = await ask_for_more(person, place, role="SECONDARY_CONTACT", privileges=wishes)
-    payload = await grant(place.primary, request_id)
+    payload = await grant(place.primary, request_id, **nothing)
     membership = payload["membership"]
     assert (membership["id"], membership["role"]) == (membership_id, "SECONDARY_CONTACT")
     assert membership["privileges"]["purchaseAndDownload"] == "SOFTWARE_DOWNLOAD"

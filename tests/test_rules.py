@@ -47,6 +47,7 @@ TYPED = st.text(st.sampled_from("abzABZ019-/. éß\u3000ａＢ９"))
 CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
 DIRECTIONS = list("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 LINE_ENDS = ["\u2028", "\u2029"]
+UNSEEN = list("\u00ad\u034f\u115f\u200b\u200d\u200f\u2060\u2800\u3164\ufe0f\ufeff\U000e0041")
 
 
 def codes(faults: Any) -> list[Code]:
@@ -69,7 +70,9 @@ def test_tidied_text_is_composed_and_has_no_space_around_it(text: str) -> None:
         assert unicodedata.is_normalized("NFC", kept)
 
 
-@pytest.mark.parametrize("nothing", [None, "", " ", "\t\r\n", "\u00a0\u3000"])
+@pytest.mark.parametrize(
+    "nothing", [None, "", " ", "\t\r\n", "\u00a0\u3000", *UNSEEN, f" {''.join(UNSEEN)} "]
+)
 def test_tidy_keeps_nothing_of_nothing(nothing: str | None) -> None:
     assert tidy(nothing) is None
 
@@ -134,7 +137,9 @@ def test_number_is_the_same_however_it_is_typed(text: str) -> None:
     assert site_number(f" {text.lower()}\t") == site_number(text.lower()) == number
 
 
-@pytest.mark.parametrize("typed", ["FR-0042", " fr-0042 ", "ｆｒ-００４２", "Fr-0042\u3000"])
+@pytest.mark.parametrize(
+    "typed", ["FR-0042", " fr-0042 ", "ｆｒ-００４２", "Fr-0042\u3000", "\u200bFR-\u00ad0042 \ufeff"]
+)
 def test_number_examples(typed: str) -> None:
     assert site_number(typed) == "FR-0042"
 
@@ -145,6 +150,18 @@ def test_text_is_refused_with_all_its_faults() -> None:
     assert codes(check_text(" abcde\t", 5, "name")) == []
     assert codes(check_text("a\0bcdef", 5, "name")) == [Code.TOO_LONG, Code.FORBIDDEN_CHARACTERS]
     assert codes(check_text("abcde", 5, "name")) == []
+
+
+def test_a_text_is_as_long_as_it_is_kept() -> None:
+    assert codes(check_text("e\u0301" * 5, 5, "name")) == []
+    assert codes(check_justification("e\u0301" * JUSTIFICATION_LENGTH, "justification")) == []
+    # Some characters are kept as several.
+    assert codes(check_text("\ufb2c" * 5, 5, "name")) == [Code.TOO_LONG]
+
+
+def test_what_cannot_be_seen_stays_within_what_can() -> None:
+    for text in ("👩\u200d💻", "می\u200cخواهم", "❤\ufe0f"):
+        assert tidy(text) == text
 
 
 def test_fault_of_a_text_says_where_and_how_long() -> None:

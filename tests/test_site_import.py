@@ -12,11 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from uuid_utils.compat import uuid7
 
 from app.db.models import AccessRequest, Contact, HistoryEvent, Membership, Site, User
+from app.db.outbox import Message
 from app.rules import (
     AccessRequestState,
     ContactType,
     Event,
     Language,
+    MessageKind,
     PurchaseAndDownloadLevel,
     Role,
     UpdateLevel,
@@ -122,6 +124,38 @@ async def test_waiting_requests_are_attached(database: AsyncEngine) -> None:
     )
     assert (event.event, event.before["site_id"]) == (Event.ACCESS_REQUESTED, None)
     assert (event.after["site_id"], event.justification) == (str(made.id), "Bonjour")
+    messages = await rows(database, Message, Message.site_id == made.id)
+    assert {message.kind for message in messages} == {MessageKind.ACCESS_REQUESTED}
+    assert {message.email for message in messages} == {ibm_id("paul", number), ibm_id("sven", number)}
+
+
+async def test_who_becomes_a_member_waits_for_nothing(database: AsyncEngine) -> None:
+    number = new_number()
+    people = [
+        User(id=uuid7(), ibm_id=ibm_id(name, number), email=ibm_id(name, number), sort_name=name)
+        for name in ("paul", "uma")
+    ]
+    async with AsyncSession(database, expire_on_commit=False) as session, session.begin():
+        session.add_all(people)
+        await session.flush()
+        session.add_all(AccessRequest(site_number=number, requester_id=person.id) for person in people)
+    await import_document(database, document(number), "test")
+    requests = await rows(database, AccessRequest, AccessRequest.site_number == number)
+    assert [(request.state, request.site_id) for request in requests] == [
+        (AccessRequestState.WITHDRAWN, None)
+    ] * 2
+    for request in requests:
+        (event,) = await rows(database, HistoryEvent, HistoryEvent.subject_id == request.id)
+        assert (event.event, event.actor_name) == (Event.ACCESS_REQUEST_WITHDRAWN, "operator")
+    assert (
+        await rows(
+            database,
+            Message,
+            Message.kind == MessageKind.ACCESS_REQUESTED,
+            Message.email.in_([person.email for person in people]),
+        )
+        == []
+    )
 
 
 async def test_known_people_are_taken(database: AsyncEngine) -> None:

@@ -1,6 +1,6 @@
 """Access with an end: given, changed, taken away; and what holds after it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -50,6 +50,16 @@ async def test_an_end_in_the_past_or_too_far_is_refused(world: World, ends_at: s
     ]
     for mutation, input in acts:
         assert await place.primary.refused(mutation, **input, endsAt=ends_at) == [(code, "endsAt")]
+
+
+async def test_ten_years_are_ten_years_to_the_end_of_the_day(world: World) -> None:
+    place, now = await world.site(), datetime.now(UTC)
+    in_ten_years = datetime(now.year + 10, now.month, min(now.day, 28), 23, 59, 59, tzinfo=UTC)
+    in_ten_years += timedelta(days=now.day - min(now.day, 28))
+    for days, refusal in ((0, []), (3, ["END_TOO_FAR"])):
+        ends_at = (in_ten_years + timedelta(days=days)).isoformat()
+        payload = await place.primary.do("addUser", **form(place, newcomer()), endsAt=ends_at)
+        assert [error["code"] for error in payload["errors"]] == refusal
 
 
 async def test_all_faults_come_together(world: World) -> None:

@@ -140,7 +140,7 @@ async def _more(
     tx: Transaction, asked: AccessRequest, member: Membership, input: AccessRequestGrantInput
 ) -> tuple[Access, list[Fault]]:
     """What the approver gives to a member, and what is wrong with it; what was asked for where they say nothing."""
-    said = input.role or input.privileges or input.template_id
+    said = input.role or levels(input.privileges) or input.template_id
     role, given = asked.requested_role, levels_in(asked)
     if said:
         role = input.role

@@ -66,7 +66,7 @@ async def give(tx: Transaction, site_id: UUID, user: User, access: Access) -> Me
 
 async def raise_(tx: Transaction, membership: Membership, user: User, access: Access) -> None:
     """Raise role, levels and end of a membership to what is given; what is higher already stays."""
-    tx.require(Action.UPDATE_MEMBERSHIP, membership)
+    tx.require(Action.UPDATE_MEMBERSHIP, membership, "accessRequestId")
     before = values_of(membership)
     membership.justification = access.justification or membership.justification
     membership.ends_at = later(membership.ends_at, access.ends_at)

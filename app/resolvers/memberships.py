@@ -10,6 +10,7 @@ from app.access_rules import check_end
 from app.contact_rules import check_person
 from app.context import Transaction
 from app.db.models import AccessRequest, Membership, Site, User
+from app.db.site_rules import Naming
 from app.errors import Code, Fault, UserError, refuse
 from app.history import values_of
 from app.identity import person_with
@@ -45,7 +46,7 @@ from app.schema.inputs import (
     MembershipChangeInput,
     MembershipRemovalInput,
 )
-from app.site_rules import NamingKind, check_at_most
+from app.site_rules import NamingKind, NamingState, check_at_most
 from app.texts import check_justification, check_optional_justification, tidy, typed_ibm_id
 
 
@@ -94,8 +95,24 @@ async def _person(tx: Transaction, ibm_id: str, email: str) -> User:
     if made:
         tx.record(Event.USER_REGISTERED, user, name=user.name, after=values_of(user))
     elif user.email.lower() != email.lower():
-        raise refuse(Code.EMAIL_MISMATCH, "email")
+        await _correct(tx, user, email)
     return user
+
+
+async def _correct(tx: Transaction, user: User, email: str) -> None:
+    """Take another address for somebody whose address is nobody's concern: whoever typed it may have been wrong.
+
+    Raises EMAIL_MISMATCH when they have signed in, or belong to a site, this one or another.
+    """
+    sites = sa.union(
+        sa.select(Membership.site_id).where(Membership.user_id == user.id),
+        sa.select(Naming.site_id).where(Naming.user_id == user.id, Naming.state == NamingState.PENDING),
+    )
+    if user.subject is not None or await tx.session.scalar(sites) is not None:
+        raise refuse(Code.EMAIL_MISMATCH, "email")
+    before = values_of(user)
+    user.email = email
+    tx.record(Event.USER_REGISTERED, user, name=user.name, before=before, after=values_of(user))
 
 
 async def update(tx: Transaction, input: MembershipChangeInput) -> dict[str, Any]:

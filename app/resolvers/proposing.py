@@ -49,7 +49,7 @@ async def propose(
     """
     membership = await active_membership(tx, site_id, user.id)
     if membership:
-        tx.require(Action.UPDATE_MEMBERSHIP, membership)
+        tx.require(Action.UPDATE_MEMBERSHIP, membership, "accessRequestId")
     await _check_nobody_waits(tx, site_id, user.id)
     if not await _somebody_else_decides(tx, site_id):
         raise refuse(Code.NO_SECOND_PERSON, "role")

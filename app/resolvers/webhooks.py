@@ -132,8 +132,8 @@ def _faults(tx: Transaction, input: CreateWebhookInput | UpdateWebhookInput) -> 
         yield from check_url(input.url, tx.private_webhooks, "url")
     if input.events and len(set(input.events)) < len(input.events):
         yield Fault(code=Code.DUPLICATE, path=("events",))
-    if input.description and input.description.strip():
-        yield from check_text(input.description, TEXT_LENGTH, "description")
+    if tidy(input.description):
+        yield from check_text(input.description or "", TEXT_LENGTH, "description")
 
 
 def _in_order(events: list[Event]) -> list[Event]:

@@ -154,7 +154,8 @@ class AccessRequestPermissions:
 
     grant: Permission = permission(
         Action.DECIDE_ACCESS_REQUEST,
-        "Grant it, by grantAccessRequest or grantAccessRequests.",
+        "Grant it, by grantAccessRequest or grantAccessRequests; levels that the rules of the site do not let the "
+        "caller give are told by the mutation only.",
         DECIDED,
         CLOSED,
         FROM_PRIMARY_CONTACT,
