@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
@@ -13,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from app.actor import Actor
+from app.actor import Actor, Identity
 from app.db.models import Site
 from app.errors import Code, RequestError, bad_input, unauthenticated
 from app.execution import BUSY, UNAVAILABLE, Execution
@@ -58,12 +59,24 @@ class Download:
         written = FORMATS[self.format]
         parts = Export(site_id, actor, wanted).parts(self.execution.database)
         first = await anext(parts)
+        others = self._while_allowed(parts, identity, actor, site_id)
         headers = HEADERS | {"Content-Disposition": f'attachment; filename="{_name(number)}.{self.format}"'}
         if request.method == "HEAD":
             return Response(headers=headers, media_type=written.media_type)
         return StreamingResponse(
-            _texts(written, first, parts), headers=headers, media_type=written.media_type
+            _texts(written, first, others), headers=headers, media_type=written.media_type
         )
+
+    async def _while_allowed(
+        self, parts: AsyncIterator[Sequence[Record]], identity: Identity, actor: Actor, site_id: UUID
+    ) -> AsyncIterator[Sequence[Record]]:
+        """The parts, as long as the caller is at the site what they were at first. Raises FORBIDDEN."""
+        # Whoever reads slowly would go on hearing of the site for as long as they like.
+        async for records in parts:
+            now = await sign_in(self.execution.pool, self.execution.writes, identity)
+            if now.standings.get(site_id) != actor.standings.get(site_id):
+                raise RequestError("FORBIDDEN", "Your rights have changed meanwhile; begin anew.")
+            yield records
 
     async def _site_number(self, actor: Actor, site_id: Any) -> str:
         """The number of the site. Raises NOT_FOUND for what the caller may not see, be it there or not."""
