@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from app.actor import Actor, Identity
 from app.db.models import Site
+from app.db.transaction import snapshot
 from app.errors import Code, RequestError, bad_input, unauthenticated
 from app.execution import BUSY, UNAVAILABLE, Execution
 from app.history_export import FORMATS, Export, Format, Record
@@ -57,7 +58,7 @@ class Download:
         actor = await sign_in(self.execution.pool, self.execution.writes, identity)
         number = await self._site_number(actor, site_id)
         written = FORMATS[self.format]
-        parts = Export(site_id, actor, wanted).parts(self.execution.database)
+        parts = Export(site_id, actor, wanted).parts(self.execution.pool)
         first = await anext(parts)
         others = self._while_allowed(parts, identity, actor, site_id)
         headers = HEADERS | {"Content-Disposition": f'attachment; filename="{_name(number)}.{self.format}"'}
@@ -81,8 +82,8 @@ class Download:
     async def _site_number(self, actor: Actor, site_id: Any) -> str:
         """The number of the site. Raises NOT_FOUND for what the caller may not see, be it there or not."""
         statement = sa.select(Site.number).where(Site.id == site_id, visible(actor, Action.SEE_SITE, Site))
-        async with self.execution.database.connect() as connection:
-            number: str | None = await connection.scalar(statement)
+        async with snapshot(self.execution.pool) as session:
+            number: str | None = await session.scalar(statement)
         if number is None:
             raise HttpFault(404, Code.NOT_FOUND.value, code="NOT_FOUND")
         return number
