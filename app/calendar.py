@@ -10,10 +10,9 @@ from hashlib import sha256
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 from babel.dates import format_date
 from icalendar import Alarm, Calendar, Event, vText
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,15 +20,18 @@ from starlette.responses import Response
 from app.actor import Actor
 from app.calendar_links import hash_of
 from app.db.models import Site, User
+from app.db.pool import Pool
 from app.db.preferences import CalendarSubscription
 from app.db.session import Session
 from app.db.transaction import begin
 from app.errors import message
+from app.execution import BUSY, UNAVAILABLE
 from app.identity import standings_of
 from app.language import translate
 from app.policy import Action, allows
 from app.rules import Language
 
+log = structlog.get_logger()
 HEADERS = {
     "Content-Disposition": 'inline; filename="contact-review.ics"',
     "X-Content-Type-Options": "nosniff",
@@ -58,21 +60,22 @@ class Reminder:
         return translate(sentence, self.language, name=self.site.name, number=self.site.number, **parameters)
 
 
-async def feed(database: AsyncEngine, request: Request) -> Response:
+async def feed(pool: Pool, request: Request) -> Response:
     """Answer the address of a calendar subscription."""
     try:
-        body = calendar_of(await read(database, request.path_params["secret"]))
-    except (PoolTimeout, OSError) as error:
-        raise HTTPException(503, "The service is busy; try again in a moment.") from error
+        body = calendar_of(await read(pool, request.path_params["secret"]))
+    except UNAVAILABLE as error:
+        log.error("unavailable", error=repr(error))
+        raise HTTPException(503, str(BUSY)) from error
     return _response(request, body)
 
 
-async def read(database: AsyncEngine, secret: str) -> Reminder:
+async def read(pool: Pool, secret: str) -> Reminder:
     """What the address with a secret shows, noting that it was used.
 
     Raises HTTP's 404 for secrets that nobody has, and when the person may not subscribe to it now.
     """
-    async with begin(database) as session:
+    async with begin(pool) as session:
         row = (await session.execute(_behind(secret))).one_or_none()
         if row is None or not await _may_read(session, row.CalendarSubscription):
             raise HTTPException(404)

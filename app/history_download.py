@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
@@ -13,8 +14,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from app.actor import Actor
+from app.actor import Actor, Identity
 from app.db.models import Site
+from app.db.transaction import snapshot
 from app.errors import Code, RequestError, bad_input, unauthenticated
 from app.execution import BUSY, UNAVAILABLE, Execution
 from app.history_export import FORMATS, Export, Format, Record
@@ -56,20 +58,32 @@ class Download:
         actor = await sign_in(self.execution.pool, self.execution.writes, identity)
         number = await self._site_number(actor, site_id)
         written = FORMATS[self.format]
-        parts = Export(site_id, actor, wanted).parts(self.execution.database)
+        parts = Export(site_id, actor, wanted).parts(self.execution.pool)
         first = await anext(parts)
+        others = self._while_allowed(parts, identity, actor, site_id)
         headers = HEADERS | {"Content-Disposition": f'attachment; filename="{_name(number)}.{self.format}"'}
         if request.method == "HEAD":
             return Response(headers=headers, media_type=written.media_type)
         return StreamingResponse(
-            _texts(written, first, parts), headers=headers, media_type=written.media_type
+            _texts(written, first, others), headers=headers, media_type=written.media_type
         )
+
+    async def _while_allowed(
+        self, parts: AsyncIterator[Sequence[Record]], identity: Identity, actor: Actor, site_id: UUID
+    ) -> AsyncIterator[Sequence[Record]]:
+        """The parts, as long as the caller is at the site what they were at first. Raises FORBIDDEN."""
+        # Whoever reads slowly would go on hearing of the site for as long as they like.
+        async for records in parts:
+            now = await sign_in(self.execution.pool, self.execution.writes, identity)
+            if now.standings.get(site_id) != actor.standings.get(site_id):
+                raise RequestError("FORBIDDEN", "Your rights have changed meanwhile; begin anew.")
+            yield records
 
     async def _site_number(self, actor: Actor, site_id: Any) -> str:
         """The number of the site. Raises NOT_FOUND for what the caller may not see, be it there or not."""
         statement = sa.select(Site.number).where(Site.id == site_id, visible(actor, Action.SEE_SITE, Site))
-        async with self.execution.database.connect() as connection:
-            number: str | None = await connection.scalar(statement)
+        async with snapshot(self.execution.pool) as session:
+            number: str | None = await session.scalar(statement)
         if number is None:
             raise HttpFault(404, Code.NOT_FOUND.value, code="NOT_FOUND")
         return number

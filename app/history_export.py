@@ -13,10 +13,10 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.actor import Actor
 from app.db.models import HistoryEvent as Event
+from app.db.transaction import Database, snapshot
 from app.policy import Action, visible
 from app.query.declare import Arguments
 from app.query.ids import write_id
@@ -86,12 +86,12 @@ class Export:
             .limit(PART)
         )
 
-    async def parts(self, database: AsyncEngine) -> AsyncIterator[Sequence[Record]]:
+    async def parts(self, database: Database) -> AsyncIterator[Sequence[Record]]:
         """The events in their order, a part at a time. Raises BAD_USER_INPUT for values that cannot be."""
         statement, last, more = self.statement(), 0, True
         while more:
-            async with database.connect() as connection:
-                rows = list(await connection.execute(statement, {"last": last}))
+            async with snapshot(database) as session:
+                rows = list(await session.execute(statement, {"last": last}))
             yield [_record(row) for row in rows]
             more, last = len(rows) == PART, rows[-1].number if rows else last
 

@@ -1,16 +1,19 @@
 """HTTP on a connection: uvicorn's, which answers faults of the transport as text and waits for slow clients for ever.
 
 Here, what cannot be read as HTTP is told in the form of a GraphQL error, and a request must be there in time. The
-limit and the form come with the state of the application's lifespan.
+limit and the form come with the state of the application's lifespan. And who asks in HTTP/1.0 is answered without
+chunks, which it does not know.
 """
 
 import asyncio
 from http import HTTPStatus
 
 from httptools import HttpParserUpgrade, HttpRequestParser
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.http_response import Answer, HttpFault, Manner
+from app.taking import Taking
 
 TIMEOUT, SIZE, MANNER = "request_timeout", "request_size", "transport_manner"
 """What the state of the lifespan must hold: seconds, the bytes of a body or URL, and how faults are told."""
@@ -21,6 +24,7 @@ MOST_FIELDS = 2**16
 class HttpProtocol(HttpToolsProtocol):
     """One connection. The clock runs while something is awaited from the client, and never while we work."""
 
+    taking: Taking
     clock: asyncio.TimerHandle | None = None
     begun = upgraded = False
     answering: RequestResponseCycle | None = None
@@ -34,14 +38,26 @@ class HttpProtocol(HttpToolsProtocol):
         """The first request is awaited."""
         super().connection_made(transport)
         self.parser = _Parser(self)
+        self.taking = Taking(transport)
         self._start()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is awaited any more; uvicorn tells so only to the request that came last."""
         self._stop()
+        self.taking.stop()
         if self.answering is not None:
             _leave(self.answering)
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """More waits to be taken than shall."""
+        super().pause_writing()
+        self.taking.pause()
+
+    def resume_writing(self) -> None:
+        """Enough has been taken."""
+        super().resume_writing()
+        self.taking.resume()
 
     def data_received(self, data: bytes) -> None:
         """Read on; a request that comes in one piece needs no clock."""
@@ -128,6 +144,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(HttpFault(400, "A WebSocket is opened when the requests before are answered."))
             return
         self.upgraded = True
+        self.taking.stop()
         super().handle_websocket_upgrade()
         connection = getattr(self.transport.get_protocol(), "conn", None)
         error = getattr(connection, "handshake_exc", None)
@@ -139,6 +156,11 @@ class HttpProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Tell what is no HTTP."""
         self._refuse(HttpFault(400, msg))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Begin to answer a request."""
+        unknown_chunks = cycle.scope["http_version"] == "1.0"
+        super()._start_asgi_task(cycle, _without_chunks(cycle, app) if unknown_chunks else app)
 
     def _start(self) -> None:
         self.clock = self.loop.call_later(self.app_state[TIMEOUT], self._end)
@@ -178,6 +200,24 @@ class HttpProtocol(HttpToolsProtocol):
         if fault is not None and not self.transport.is_closing():
             self.transport.write(_response(fault, self.app_state[MANNER]))
         self.transport.close()
+
+
+def _without_chunks(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Application:
+    """The application, whose answers of unknown length go on until the connection is closed (RFC 9112, 6.3)."""
+
+    async def answer(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        async def send_plain(message: ASGISendEvent) -> None:
+            if message["type"] == "http.response.start":
+                if all(name != b"content-length" for name, _ in message["headers"]):
+                    cycle.chunked_encoding = False
+            elif message["type"] == "http.response.body" and not cycle.expected_content_length:
+                # uvicorn counts what is still to come; whatever comes is right.
+                cycle.expected_content_length = len(message.get("body", b""))
+            await send(message)
+
+        await app(scope, receive, send_plain)
+
+    return answer
 
 
 def _leave(cycle: RequestResponseCycle) -> None:

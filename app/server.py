@@ -89,7 +89,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         Route("/graphql", graphql),
         WebSocketRoute("/graphql", graphql),
         _health(database),
-        Route(PATH, endpoint("app.calendar:feed", database)),
+        Route(PATH, endpoint("app.calendar:feed", writes)),
         *history_download.routes(execution),
     ]
     if settings.development:

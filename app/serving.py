@@ -26,6 +26,8 @@ def serve(workers: int, settings: Settings) -> None:
         workers=workers,
         loop="auto" if sys.platform == "win32" else "uvloop",
         http=HttpProtocol,
+        # By its name, since the library of WebSockets must not be loaded before.
+        ws="app.websocket_protocol:WebSocketProtocol",
         server_header=False,
         # One more byte than is taken, so that it is we who say what is wrong with a message.
         ws_max_size=settings.request_size_limit + 1,

@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Set
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from threading import Thread
@@ -17,7 +17,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from app.http_protocol import HttpProtocol
 from app.live.subscriptions import Subscriptions
+from app.websocket_protocol import WebSocketProtocol
 from tests.world import Place
 
 PATIENCE = 20.0
@@ -32,6 +34,8 @@ class Server:
 
     address: str
     app: Starlette
+    connections: Set[Any] = frozenset()
+    """The protocols of those that are open."""
 
     @property
     def subscriptions(self) -> Subscriptions:
@@ -62,23 +66,28 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def running(app: Starlette) -> Iterator[Server]:
+def running(app: Starlette, **options: Any) -> Iterator[Server]:
     """The application behind the server that it runs with, on a port of its own."""
     # The socket listens before the server runs, so that no request comes too early.
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    # The kernel takes little in advance of who takes nothing.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**16)
     config = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         server_header=False,
+        http=HttpProtocol,
+        ws=WebSocketProtocol,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=1,
+        **options,
     )
     server = uvicorn.Server(config)
     thread = Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
-        yield Server(f"127.0.0.1:{listener.getsockname()[1]}", app)
+        yield Server(f"127.0.0.1:{listener.getsockname()[1]}", app, server.server_state.connections)
     finally:
         server.should_exit = True
         thread.join()

@@ -14,6 +14,7 @@ from httpx2 import Response
 from starlette.applications import Starlette
 
 from app import history_export
+from app.errors import RequestError
 from app.history_export import COLUMNS
 from app.query.ids import write_id
 from tests.test_cli import Environment, run
@@ -238,15 +239,45 @@ async def streamed(app: Starlette, place: Place) -> tuple[int, int]:
         size += len(message.get("body", b""))
         lines += message.get("body", b"").count(b"\n")
 
+    await download(app, place, place.primary, send)
+    return size, lines
+
+
+async def download(app: Starlette, place: Place, person: Person, send: Any) -> None:
+    """Take a file part by part, at one's own speed."""
     scope = {
         "type": "http",
         "method": "GET",
         "path": "/history.jsonl",
         "query_string": f"site={place.id}".encode(),
-        "headers": [(b"authorization", f"Bearer {place.primary.token}".encode())],
+        "headers": [(b"authorization", f"Bearer {person.token}".encode())],
     }
     await app(scope, asyncio.Event().wait, send)
-    return size, lines
+
+
+@pytest.mark.parametrize("lost", ["access", "level"])
+async def test_who_loses_rights_meanwhile_gets_no_more_and_no_whole_file(
+    world: World, app: Starlette, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    place, people, _ = await eventful(world)
+    reader, membership_id = await world.secondary(place, manage_access=VIEW)
+    monkeypatch.setattr(history_export, "PART", 2)
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if len(sent) != 2:
+            return
+        if lost == "access":
+            await people["primary"].succeed("removeMembership", membershipId=membership_id)
+        else:
+            levels = {"accountManagement": {"manageAccess": "NONE"}}
+            await people["primary"].succeed("updateMembership", membershipId=membership_id, privileges=levels)
+
+    with pytest.raises(RequestError, match="rights"):
+        await download(app, place, reader, send)
+    assert [message.get("more_body") for message in sent] == [None, True]
+    assert len(read(sent[-1]["body"], "jsonl")) == 2
 
 
 @pytest.mark.parametrize("format", FORMATS)

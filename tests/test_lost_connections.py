@@ -110,3 +110,21 @@ async def test_nothing_of_many_is_done(either: World) -> None:
     [error] = response.json()["errors"]
     assert (error["path"], error["extensions"]) == (["removeMemberships"], BUSY)
     await place.primary.succeed("removeMemberships", **input)
+
+
+@pytest.mark.parametrize("path", ["calendar", "history.csv"])
+async def test_a_file_can_be_fetched_again(world: World, path: str) -> None:
+    place = await world.site()
+    if path == "calendar":
+        path, _ = await world.calendar(place, place.primary)
+    else:
+        path += f"?site={place.id}"
+    headers = {"Authorization": f"Bearer {place.primary.token}"}
+    async with world.unchanged(), world.database.begin() as blocking:
+        await blocking.execute(sa.text("LOCK TABLE site IN ACCESS EXCLUSIVE MODE"))
+        waiting = asyncio.create_task(world.client.get(path, headers=headers))
+        await lose(world, blocking)
+        response = await waiting
+        await blocking.rollback()
+    assert response.status_code == 503, response.text
+    assert (await world.client.get(path, headers=headers)).status_code == 200

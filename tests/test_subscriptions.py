@@ -16,11 +16,11 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app import development
+from app import development, taking
 from app.config import Settings
 from app.db.engine import async_url
 from app.db.models import Contact, Membership
-from app.live import feed, listener, sse, websocket
+from app.live import feed, listener
 from app.live.listener import APPLICATION
 from app.query.ids import parse_id
 from app.rules import ContactType
@@ -596,12 +596,15 @@ async def many_contacts(world: World, place: Place) -> None:
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_client_that_takes_nothing_is_given_up(
-    world: World, server: Server, transport: str, monkeypatch: pytest.MonkeyPatch
+    world: World,
+    server: Server,
+    transport: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     place = await world.site()
     await many_contacts(world, place)
-    monkeypatch.setattr(sse, "SEND_LASTS", 0.3)
-    monkeypatch.setattr(websocket, "SEND_LASTS", 0.3)
+    monkeypatch.setattr(taking, "LASTS", 0.15)
     async with AsyncExitStack() as stack:
         if transport == "sse":
             await stack.enter_async_context(streaming(server, place.primary.token, BIG, site=place.id))
@@ -616,8 +619,10 @@ async def test_a_client_that_takes_nothing_is_given_up(
                 await save_contact(place)
                 count += 1
         assert count > 2
+        await until(lambda: not server.connections)
         if transport == "websocket":
             socket.plug.transport.abort()
+    assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
 
 
 async def test_a_slow_subscriber_is_sent_away_and_costs_the_others_nothing(

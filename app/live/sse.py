@@ -15,8 +15,6 @@ from app.http_response import ALWAYS, EVENTS, Answer
 
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment is sent, so that nobody in between takes the connection for dead."""
-SEND_LASTS = 30.0
-"""Seconds a client may take to receive one event."""
 HEADERS = [
     (b"content-type", EVENTS.encode() + b"; charset=utf-8"),
     *ALWAYS,
@@ -43,8 +41,7 @@ async def stream(answers: AsyncGenerator[Answer], receive: Receive, send: Send) 
         sending.cancel()
         leaving.cancel()
         await asyncio.wait({sending, leaving})
-    # A client that takes nothing any more has left without saying so.
-    with suppress(TimeoutError, asyncio.CancelledError):
+    with suppress(asyncio.CancelledError):
         sending.result()
 
 
@@ -73,5 +70,4 @@ async def _next(answers: AsyncGenerator[Answer], send: Send) -> Answer | None:
 
 
 async def _send(send: Send, part: bytes, last: bool = False) -> None:
-    async with asyncio.timeout(SEND_LASTS):
-        await send({"type": "http.response.body", "body": part, "more_body": not last})
+    await send({"type": "http.response.body", "body": part, "more_body": not last})

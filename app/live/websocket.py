@@ -25,8 +25,6 @@ from app.http_response import NO_DATA, Answer, to_json
 from app.live.subscriptions import LONGEST_TIMER, TOO_MANY, Subscriptions
 
 PROTOCOL = "graphql-transport-ws"
-SEND_LASTS = 30.0
-"""Seconds a client may take to receive one message."""
 LONGEST_REASON = 123
 """Bytes of a reason for closing, after RFC 6455."""
 
@@ -63,7 +61,7 @@ async def serve_socket(
         return
     try:
         await socket.serve()
-    except (Left, TimeoutError, OSError):
+    except (Left, OSError):
         pass
     except Exception as error:
         await _close(send, error)
@@ -103,7 +101,6 @@ class Socket:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     listening: set[asyncio.Task[None] | None] = field(default_factory=set)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _patience: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
 
     async def serve(self) -> None:
         """Take messages until the socket is closed. Raises Close or Left."""
@@ -126,7 +123,7 @@ class Socket:
         if left <= 0:
             raise Close(*self.ends_with)
         try:
-            async with asyncio.timeout(min(left, LONGEST_TIMER)) as self._patience:
+            async with asyncio.timeout(min(left, LONGEST_TIMER)):
                 received = await self.receive()
         except TimeoutError as error:
             raise Close(*self.ends_with) from error
@@ -206,9 +203,9 @@ class Socket:
                     await self._say_of(id, b"next", answer.body())
             if self.operations.pop(id, None) is task:
                 await self._say_of(id, b"complete")
-        except (TimeoutError, OSError):
-            # The client takes nothing any more.
-            self._give_up()
+        except OSError:
+            # The client has left, which the socket is told of as well.
+            pass
         finally:
             self.listening.discard(task)
 
@@ -241,14 +238,8 @@ class Socket:
         await self._say(b'{"id":%b,"type":"%b"%b}' % (to_json(id), kind, rest))
 
     async def _say(self, message: bytes) -> None:
-        async with asyncio.timeout(SEND_LASTS), self._turn:
+        async with self._turn:
             await self.send({"type": "websocket.send", "text": message.decode()})
-
-    def _give_up(self) -> None:
-        self.ends_at, self.ends_with = 0.0, (1008, "Messages were not taken in time")
-        # If nothing is being waited for, the next wait ends at once.
-        with suppress(RuntimeError):
-            self._patience.reschedule(0.0)
 
 
 def _message(text: str) -> Mapping[str, Any]:
