@@ -1,14 +1,37 @@
 """Settings: the one place where the environment is read. The README's table is made from this class."""
 
+import json
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.utils import getaddresses
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+LONGEST_TIME = 86_400
+"""Seconds of a day: nobody waits longer, and more of them than PostgreSQL can count are no time at all."""
+SHORTEST_TIME = 0.001
+"""Seconds that PostgreSQL can count: less than that is none, which to it means for ever."""
+SIGNATURES = [
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "ES256K",
+    "Ed25519",
+]
+SIGNATURES += ["Ed448", "EdDSA"]
+"""All algorithms with a public key that we can check; whoever can check by another one could sign as well."""
 
 
 class Misconfigured(Exception):
@@ -18,13 +41,13 @@ class Misconfigured(Exception):
 class Settings(BaseSettings):
     """Every setting of the service, each an environment variable of the same name in capitals."""
 
-    # What is wrong may hold a password all the same.
-    model_config = SettingsConfigDict(hide_input_in_errors=True)
+    # What is wrong may hold a password all the same. A variable that is empty counts as not set.
+    model_config = SettingsConfigDict(hide_input_in_errors=True, env_ignore_empty=True)
 
     database_url: SecretStr | None = Field(
         None,
-        description="PostgreSQL 15 or newer, as `postgresql://user:password@host/database`. "
-        "Without it, an embedded PostgreSQL 18 is started.",
+        description="PostgreSQL 15 or newer, as `postgresql://user:password@host/database`, with parameters of libpq "
+        "behind it such as `?sslmode=verify-full`. Without it, an embedded PostgreSQL 18 is started.",
     )
     migration_database_url: SecretStr | None = Field(
         None, description="The same database as its owner, for migrations; `DATABASE_URL` when not set."
@@ -43,10 +66,17 @@ class Settings(BaseSettings):
         "these only take them from each other: little more is answered, and some of it much later.",
     )
     database_pool_timeout: float = Field(
-        5.0, gt=0, description="Seconds a request waits for a connection before it is turned away."
+        5.0,
+        ge=SHORTEST_TIME,
+        le=LONGEST_TIME,
+        description="Seconds a request waits for a connection before it is turned away.",
     )
-    statement_timeout: float = Field(10.0, gt=0, description="Seconds one SQL statement may take.")
-    lock_timeout: float = Field(5.0, gt=0, description="Seconds one SQL statement may wait for a lock.")
+    statement_timeout: float = Field(
+        10.0, ge=SHORTEST_TIME, le=LONGEST_TIME, description="Seconds one SQL statement may take."
+    )
+    lock_timeout: float = Field(
+        5.0, ge=SHORTEST_TIME, le=LONGEST_TIME, description="Seconds one SQL statement may wait for a lock."
+    )
     data_directory: Path = Field(
         Path(".data"),
         description="Where the embedded PostgreSQL and the development issuer keep their files.",
@@ -69,7 +99,7 @@ class Settings(BaseSettings):
         None,
         description="Where the issuer publishes its keys; by default found through its discovery document.",
     )
-    oidc_algorithms: list[str] = Field(
+    oidc_algorithms: Annotated[list[str], NoDecode] = Field(
         ["RS256", "PS256", "ES256", "Ed25519", "EdDSA"],
         min_length=1,
         description="Signature algorithms that are accepted, as a JSON list.",
@@ -83,7 +113,10 @@ class Settings(BaseSettings):
         100_000, ge=1_000, description="Largest request body or WebSocket message, in bytes."
     )
     request_timeout: float = Field(
-        30.0, gt=0, description="Seconds a client has to send a request, headers and body together."
+        30.0,
+        ge=SHORTEST_TIME,
+        le=LONGEST_TIME,
+        description="Seconds a client has to send a request, headers and body together.",
     )
     subscriptions_per_socket: int = Field(
         50, ge=1, description="Operations that one WebSocket may have running at once."
@@ -97,7 +130,10 @@ class Settings(BaseSettings):
         description="Events that a client which takes none may fall behind, before its subscription is ended.",
     )
     connection_init_timeout: float = Field(
-        5.0, gt=0, description="Seconds a WebSocket has to send `connection_init`."
+        5.0,
+        ge=SHORTEST_TIME,
+        le=LONGEST_TIME,
+        description="Seconds a WebSocket has to send `connection_init`.",
     )
     read_engine: bool = Field(
         True,
@@ -127,7 +163,7 @@ class Settings(BaseSettings):
         "`?starttls=true` and whenever there is a password. Without it, mail goes to a Maildir in `DATA_DIRECTORY`.",
     )
     smtp_timeout: float = Field(
-        30.0, gt=0, le=300, description="Seconds the mail server may take for one message."
+        30.0, ge=SHORTEST_TIME, le=300, description="Seconds the mail server may take for one message."
     )
     mail_from: str = Field(
         "Account management <no-reply@localhost>",
@@ -139,15 +175,60 @@ class Settings(BaseSettings):
     privilege_use_interval: float = Field(
         60.0,
         gt=0,
+        allow_inf_nan=False,
         description="Seconds after which a server process writes down which privileges members have used; one that is "
         "killed loses what it has seen since the last time.",
     )
-    log_format: str = Field("console", pattern="^(console|json)$", description="`console` or `json`.")
+    log_format: Literal["console", "json"] = Field("console", description="`console` or `json`.")
 
     @property
     def base_url(self) -> str:
         """What links begin with, without a slash at the end."""
         return str(self.public_url or f"http://127.0.0.1:{self.port}").rstrip("/")
+
+    @field_validator("database_url", "migration_database_url", "listen_database_url")
+    @classmethod
+    def a_database(cls, value: SecretStr | None) -> SecretStr | None:
+        """The URL is one of PostgreSQL."""
+        if value is None:
+            return None
+        try:
+            url = make_url(value.get_secret_value())
+            possible = url.get_backend_name() in ("postgresql", "postgres") and 0 < (url.port or 5432) < 65536
+        except (ArgumentError, ValueError):
+            # That would show the input, and with it the password.
+            possible = False
+        if not possible:
+            raise ValueError(
+                "write it as postgresql://user:password@host:port/database, with other characters than letters and "
+                "digits in user and password as %XX"
+            )
+        return value
+
+    @field_validator("oidc_jwks_url")
+    @classmethod
+    def an_address_to_fetch_from(cls, value: str | None) -> str | None:
+        """Keys are fetched from there."""
+        if value is not None and _host_of(value, "http", "https") is None:
+            raise ValueError("write it as https://host/path")
+        return value
+
+    @field_validator("oidc_algorithms", mode="before")
+    @classmethod
+    def a_list(cls, value: Any) -> Any:
+        """The environment has texts only."""
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except ValueError:
+            raise ValueError('write it as a JSON list, such as ["RS256", "ES256"]') from None
+
+    @field_validator("oidc_algorithms")
+    @classmethod
+    def public_keys_only(cls, value: list[str]) -> list[str]:
+        """Whoever can check a signature must not be able to make one."""
+        if not set(value) <= set(SIGNATURES):
+            raise ValueError(f"only these can be checked by a public key: {', '.join(SIGNATURES)}")
+        return value
 
     @field_validator("smtp_url")
     @classmethod
@@ -155,10 +236,11 @@ class Settings(BaseSettings):
         """The URL names a server, and never sends a password in the clear."""
         if value is None:
             return None
-        url = urlsplit(value.get_secret_value())
-        starttls = parse_qs(url.query, keep_blank_values=True).get("starttls", ["true"])
-        if url.scheme not in ("smtp", "smtps") or not url.hostname or url.port == 0 or url.path.strip("/"):
+        text = value.get_secret_value()
+        if _host_of(text, "smtp", "smtps") is None or urlsplit(text).path.strip("/"):
             raise ValueError("write it as smtp://host:port or smtps://user:password@host:port")
+        url = urlsplit(text)
+        starttls = parse_qs(url.query, keep_blank_values=True).get("starttls", ["true"])
         if starttls not in (["true"], ["false"]):
             raise ValueError("starttls is true or false")
         if url.username and url.scheme == "smtp" and starttls == ["false"]:
@@ -184,12 +266,31 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def an_issuer_that_can_be_asked(self) -> Self:
+        """Where its keys are has to be known, or to be found out from it."""
+        if (
+            self.oidc_issuer
+            and not self.oidc_jwks_url
+            and _host_of(self.oidc_issuer, "http", "https") is None
+        ):
+            raise ValueError("OIDC_ISSUER: write it as https://host/path, or set OIDC_JWKS_URL as well")
+        return self
+
+    @model_validator(mode="after")
     def one_issuer(self) -> Self:
         """A development issuer beside a real one would let anybody in."""
         if self.development and self.oidc_issuer:
             raise ValueError("DEVELOPMENT and OIDC_ISSUER exclude each other: choose who signs the tokens")
         if self.oidc_issuer and not self.oidc_audience:
             raise ValueError("OIDC_ISSUER needs OIDC_AUDIENCE: tokens meant for others must not be accepted")
-        if any(name.upper() == "NONE" or name.upper().startswith("HS") for name in self.oidc_algorithms):
-            raise ValueError("OIDC_ALGORITHMS may only hold algorithms with a public key")
         return self
+
+
+def _host_of(url: str, *schemes: str) -> str | None:
+    """The host that a URL of one of these schemes names; none when it is no such URL."""
+    try:
+        parts = urlsplit(url)
+        return parts.hostname if parts.scheme in schemes and parts.port != 0 else None
+    except ValueError:
+        # That would show the input, and with it the password.
+        return None
