@@ -1,37 +1,24 @@
 """Settings: the one place where the environment is read. The README's table is made from this class."""
 
-import json
-from email.errors import MessageError
-from email.headerregistry import Address
-from email.utils import getaddresses
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
+from pydantic import Field, HttpUrl, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+
+from app.setting_checks import (
+    check_database,
+    check_mail_server,
+    check_sender,
+    check_signatures,
+    list_of,
+    names_host,
+)
 
 LONGEST_TIME = 86_400
 """Seconds of a day: nobody waits longer, and more of them than PostgreSQL can count are no time at all."""
 SHORTEST_TIME = 0.001
 """Seconds that PostgreSQL can count: less than that is none, which to it means for ever."""
-SIGNATURES = [
-    "RS256",
-    "RS384",
-    "RS512",
-    "PS256",
-    "PS384",
-    "PS512",
-    "ES256",
-    "ES384",
-    "ES512",
-    "ES256K",
-    "Ed25519",
-]
-SIGNATURES += ["Ed448", "EdDSA"]
-"""All algorithms with a public key that we can check; whoever can check by another one could sign as well."""
 
 
 class Misconfigured(Exception):
@@ -186,30 +173,20 @@ class Settings(BaseSettings):
         """What links begin with, without a slash at the end."""
         return str(self.public_url or f"http://127.0.0.1:{self.port}").rstrip("/")
 
-    @field_validator("database_url", "migration_database_url", "listen_database_url")
+    @field_validator("database_url", "migration_database_url", "listen_database_url", "smtp_url")
     @classmethod
-    def a_database(cls, value: SecretStr | None) -> SecretStr | None:
-        """The URL is one of PostgreSQL."""
-        if value is None:
-            return None
-        try:
-            url = make_url(value.get_secret_value())
-            possible = url.get_backend_name() in ("postgresql", "postgres") and 0 < (url.port or 5432) < 65536
-        except (ArgumentError, ValueError):
-            # That would show the input, and with it the password.
-            possible = False
-        if not possible:
-            raise ValueError(
-                "write it as postgresql://user:password@host:port/database, with other characters than letters and "
-                "digits in user and password as %XX"
-            )
+    def a_server(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        """The URL is one that the service can use."""
+        if value is not None:
+            check = check_mail_server if info.field_name == "smtp_url" else check_database
+            check(value.get_secret_value())
         return value
 
     @field_validator("oidc_jwks_url")
     @classmethod
     def an_address_to_fetch_from(cls, value: str | None) -> str | None:
         """Keys are fetched from there."""
-        if value is not None and _host_of(value, "http", "https") is None:
+        if value is not None and not names_host(value, "http", "https"):
             raise ValueError("write it as https://host/path")
         return value
 
@@ -217,45 +194,20 @@ class Settings(BaseSettings):
     @classmethod
     def a_list(cls, value: Any) -> Any:
         """The environment has texts only."""
-        try:
-            return json.loads(value) if isinstance(value, str) else value
-        except ValueError:
-            raise ValueError('write it as a JSON list, such as ["RS256", "ES256"]') from None
+        return list_of(value)
 
     @field_validator("oidc_algorithms")
     @classmethod
     def public_keys_only(cls, value: list[str]) -> list[str]:
         """Whoever can check a signature must not be able to make one."""
-        if not set(value) <= set(SIGNATURES):
-            raise ValueError(f"only these can be checked by a public key: {', '.join(SIGNATURES)}")
-        return value
-
-    @field_validator("smtp_url")
-    @classmethod
-    def a_mail_server(cls, value: SecretStr | None) -> SecretStr | None:
-        """The URL names a server, and never sends a password in the clear."""
-        if value is None:
-            return None
-        text = value.get_secret_value()
-        if _host_of(text, "smtp", "smtps") is None or urlsplit(text).path.strip("/"):
-            raise ValueError("write it as smtp://host:port or smtps://user:password@host:port")
-        url = urlsplit(text)
-        starttls = parse_qs(url.query, keep_blank_values=True).get("starttls", ["true"])
-        if starttls not in (["true"], ["false"]):
-            raise ValueError("starttls is true or false")
-        if url.username and url.scheme == "smtp" and starttls == ["false"]:
-            raise ValueError("a password is only sent over an encrypted connection: leave starttls=false out")
+        check_signatures(value)
         return value
 
     @field_validator("mail_from")
     @classmethod
     def an_address(cls, value: str) -> str:
         """The sender has an address that a header can hold."""
-        try:
-            [(_, address)] = getaddresses([value])
-            Address(addr_spec=address)
-        except (MessageError, ValueError, IndexError) as error:
-            raise ValueError("write it as Name <address>") from error
+        check_sender(value)
         return value
 
     @model_validator(mode="after")
@@ -268,11 +220,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def an_issuer_that_can_be_asked(self) -> Self:
         """Where its keys are has to be known, or to be found out from it."""
-        if (
-            self.oidc_issuer
-            and not self.oidc_jwks_url
-            and _host_of(self.oidc_issuer, "http", "https") is None
-        ):
+        if self.oidc_issuer and not self.oidc_jwks_url and not names_host(self.oidc_issuer, "http", "https"):
             raise ValueError("OIDC_ISSUER: write it as https://host/path, or set OIDC_JWKS_URL as well")
         return self
 
@@ -284,13 +232,3 @@ class Settings(BaseSettings):
         if self.oidc_issuer and not self.oidc_audience:
             raise ValueError("OIDC_ISSUER needs OIDC_AUDIENCE: tokens meant for others must not be accepted")
         return self
-
-
-def _host_of(url: str, *schemes: str) -> str | None:
-    """The host that a URL of one of these schemes names; none when it is no such URL."""
-    try:
-        parts = urlsplit(url)
-        return parts.hostname if parts.scheme in schemes and parts.port != 0 else None
-    except ValueError:
-        # That would show the input, and with it the password.
-        return None
