@@ -11,10 +11,9 @@ from app.config import Misconfigured, Settings
 from app.db.engine import SERVER_ROLE
 from app.db.migrate import current_revision, newest_revision
 from app.db.trouble import MIGRATE, DatabaseTrouble, explained
-from app.errors import RequestError
 from app.live.listener import LOST, connect
 from app.messages.delivery import Maildir, Undelivered, delivery_of
-from app.tokens import PublishedKeys
+from app.tokens import UNANSWERED, PublishedKeys
 
 OLDEST_POSTGRESQL = 150000
 PROBE = "account_management_doctor"
@@ -87,9 +86,12 @@ async def _issuer(settings: Settings) -> Finding:
     if settings.oidc_issuer is None:
         return Finding(False, "nobody signs tokens", "set OIDC_ISSUER and OIDC_AUDIENCE")
     try:
-        keys = await PublishedKeys(settings.oidc_issuer, settings.oidc_jwks_url).current()
-    except RequestError as error:
-        return Finding(False, f"issuer {settings.oidc_issuer}: {error}", "check OIDC_ISSUER and the network")
+        keys = await PublishedKeys(settings.oidc_issuer, settings.oidc_jwks_url).published()
+    except UNANSWERED as error:
+        # An answer that did not come in time has no words of its own.
+        said = str(error).partition("\n")[0] or repr(error)
+        advice = "set OIDC_ISSUER as its tokens have it, check OIDC_JWKS_URL and the network"
+        return Finding(False, f"issuer {settings.oidc_issuer}: {said}", advice)
     return Finding(True, f"issuer {settings.oidc_issuer} with {len(keys.keys)} keys")
 
 

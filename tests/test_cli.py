@@ -27,6 +27,7 @@ from app.__main__ import cli, main
 from app.db.embedded import embedded_postgresql
 from app.development import PERSONAS
 from tests.conftest import administer
+from tests.issuer import RSA, running_issuer
 
 Environment = dict[str, str]
 STRANGER = f"stranger_{uuid4().hex}"
@@ -89,6 +90,17 @@ def test_the_doctor_says_what_to_do(environment: Environment) -> None:
     assert "NOT database" in found
     assert "check DATABASE_URL" in found
     assert "set OIDC_ISSUER" in found
+
+
+def test_the_doctor_says_why_no_token_would_be_accepted(environment: Environment) -> None:
+    with running_issuer(RSA) as issuer:
+        given = {"DEVELOPMENT": "false", "OIDC_ISSUER": issuer.url, "OIDC_AUDIENCE": "us"}
+        assert "with 1 keys" in run("doctor", environment | given)
+        issuer.name = f"{issuer.url}/"
+        found = run("doctor", environment | given, expected=1)
+        assert f"its discovery document is of the issuer {issuer.name}" in found
+        issuer.broken = True
+        assert "500 Internal Server Error" in run("doctor", environment | given, expected=1)
 
 
 def test_a_token_is_handed_out_in_development_only(environment: Environment) -> None:
