@@ -17,6 +17,7 @@ from app import demo, development, doctor, history_commands
 from app.config import Misconfigured, Settings
 from app.db.embedded import settings_with_database
 from app.db.migrate import newest_revision
+from app.db.trouble import DatabaseTrouble
 from app.history_commands import Format
 from app.messages.commands import messages
 from app.operating import migrated, with_engine
@@ -48,16 +49,19 @@ cli.add_typer(messages, name="messages")
 
 
 def main() -> None:
-    """Run the command; a wrong setting is told in a sentence, not in a traceback."""
+    """Run the command; what an operator can do something about is told in a sentence, not in a traceback."""
     try:
         cli()
+    except (DatabaseTrouble, OSError) as error:
+        typer.echo(str(error), err=True)
+        sys.exit(1)
     except Misconfigured as error:
         typer.echo(str(error), err=True)
         sys.exit(2)
     except ValidationError as error:
         for fault in error.errors():
-            name = ".".join(map(str, fault["loc"])).upper()
-            typer.echo(f"Setting {name}: {fault['msg']}" if name else fault["msg"], err=True)
+            name, said = str(next(iter(fault["loc"]), "")).upper(), fault["msg"].removeprefix("Value error, ")
+            typer.echo(f"Setting {name}: {said}" if name else said, err=True)
         sys.exit(2)
 
 

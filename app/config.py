@@ -1,14 +1,24 @@
 """Settings: the one place where the environment is read. The README's table is made from this class."""
 
-from email.errors import MessageError
-from email.headerregistry import Address
-from email.utils import getaddresses
 from pathlib import Path
-from typing import Literal, Self
-from urllib.parse import parse_qs, urlsplit
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, HttpUrl, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.setting_checks import (
+    check_database,
+    check_mail_server,
+    check_sender,
+    check_signatures,
+    list_of,
+    names_host,
+)
+
+LONGEST_TIME = 86_400
+"""Seconds of a day: nobody waits longer, and more of them than PostgreSQL can count are no time at all."""
+SHORTEST_TIME = 0.001
+"""Seconds that PostgreSQL can count: less than that is none, which to it means for ever."""
 
 
 class Misconfigured(Exception):
@@ -18,13 +28,13 @@ class Misconfigured(Exception):
 class Settings(BaseSettings):
     """Every setting of the service, each an environment variable of the same name in capitals."""
 
-    # What is wrong may hold a password all the same.
-    model_config = SettingsConfigDict(hide_input_in_errors=True)
+    # What is wrong may hold a password all the same. A variable that is empty counts as not set.
+    model_config = SettingsConfigDict(hide_input_in_errors=True, env_ignore_empty=True)
 
     database_url: SecretStr | None = Field(
         None,
-        description="PostgreSQL 15 or newer, as `postgresql://user:password@host/database`. "
-        "Without it, an embedded PostgreSQL 18 is started.",
+        description="PostgreSQL 15 or newer, as `postgresql://user:password@host/database`, with parameters of libpq "
+        "behind it such as `?sslmode=verify-full`. Without it, an embedded PostgreSQL 18 is started.",
     )
     migration_database_url: SecretStr | None = Field(
         None, description="The same database as its owner, for migrations; `DATABASE_URL` when not set."
@@ -43,10 +53,17 @@ class Settings(BaseSettings):
         "these only take them from each other: little more is answered, and some of it much later.",
     )
     database_pool_timeout: float = Field(
-        5.0, gt=0, description="Seconds a request waits for a connection before it is turned away."
+        5.0,
+        ge=SHORTEST_TIME,
+        le=LONGEST_TIME,
+        description="Seconds a request waits for a connection before it is turned away.",
     )
-    statement_timeout: float = Field(10.0, gt=0, description="Seconds one SQL statement may take.")
-    lock_timeout: float = Field(5.0, gt=0, description="Seconds one SQL statement may wait for a lock.")
+    statement_timeout: float = Field(
+        10.0, ge=SHORTEST_TIME, le=LONGEST_TIME, description="Seconds one SQL statement may take."
+    )
+    lock_timeout: float = Field(
+        5.0, ge=SHORTEST_TIME, le=LONGEST_TIME, description="Seconds one SQL statement may wait for a lock."
+    )
     data_directory: Path = Field(
         Path(".data"),
         description="Where the embedded PostgreSQL and the development issuer keep their files.",
@@ -69,7 +86,7 @@ class Settings(BaseSettings):
         None,
         description="Where the issuer publishes its keys; by default found through its discovery document.",
     )
-    oidc_algorithms: list[str] = Field(
+    oidc_algorithms: Annotated[list[str], NoDecode] = Field(
         ["RS256", "PS256", "ES256", "Ed25519", "EdDSA"],
         min_length=1,
         description="Signature algorithms that are accepted, as a JSON list.",
@@ -83,7 +100,10 @@ class Settings(BaseSettings):
         100_000, ge=1_000, description="Largest request body or WebSocket message, in bytes."
     )
     request_timeout: float = Field(
-        30.0, gt=0, description="Seconds a client has to send a request, headers and body together."
+        30.0,
+        ge=SHORTEST_TIME,
+        le=LONGEST_TIME,
+        description="Seconds a client has to send a request, headers and body together.",
     )
     subscriptions_per_socket: int = Field(
         50, ge=1, description="Operations that one WebSocket may have running at once."
@@ -97,7 +117,10 @@ class Settings(BaseSettings):
         description="Events that a client which takes none may fall behind, before its subscription is ended.",
     )
     connection_init_timeout: float = Field(
-        5.0, gt=0, description="Seconds a WebSocket has to send `connection_init`."
+        5.0,
+        ge=SHORTEST_TIME,
+        le=LONGEST_TIME,
+        description="Seconds a WebSocket has to send `connection_init`.",
     )
     read_engine: bool = Field(
         True,
@@ -127,7 +150,7 @@ class Settings(BaseSettings):
         "`?starttls=true` and whenever there is a password. Without it, mail goes to a Maildir in `DATA_DIRECTORY`.",
     )
     smtp_timeout: float = Field(
-        30.0, gt=0, le=300, description="Seconds the mail server may take for one message."
+        30.0, ge=SHORTEST_TIME, le=300, description="Seconds the mail server may take for one message."
     )
     mail_from: str = Field(
         "Account management <no-reply@localhost>",
@@ -139,41 +162,52 @@ class Settings(BaseSettings):
     privilege_use_interval: float = Field(
         60.0,
         gt=0,
+        allow_inf_nan=False,
         description="Seconds after which a server process writes down which privileges members have used; one that is "
         "killed loses what it has seen since the last time.",
     )
-    log_format: str = Field("console", pattern="^(console|json)$", description="`console` or `json`.")
+    log_format: Literal["console", "json"] = Field("console", description="`console` or `json`.")
 
     @property
     def base_url(self) -> str:
         """What links begin with, without a slash at the end."""
         return str(self.public_url or f"http://127.0.0.1:{self.port}").rstrip("/")
 
-    @field_validator("smtp_url")
+    @field_validator("database_url", "migration_database_url", "listen_database_url", "smtp_url")
     @classmethod
-    def a_mail_server(cls, value: SecretStr | None) -> SecretStr | None:
-        """The URL names a server, and never sends a password in the clear."""
-        if value is None:
-            return None
-        url = urlsplit(value.get_secret_value())
-        starttls = parse_qs(url.query, keep_blank_values=True).get("starttls", ["true"])
-        if url.scheme not in ("smtp", "smtps") or not url.hostname or url.port == 0 or url.path.strip("/"):
-            raise ValueError("write it as smtp://host:port or smtps://user:password@host:port")
-        if starttls not in (["true"], ["false"]):
-            raise ValueError("starttls is true or false")
-        if url.username and url.scheme == "smtp" and starttls == ["false"]:
-            raise ValueError("a password is only sent over an encrypted connection: leave starttls=false out")
+    def a_server(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        """The URL is one that the service can use."""
+        if value is not None:
+            check = check_mail_server if info.field_name == "smtp_url" else check_database
+            check(value.get_secret_value())
+        return value
+
+    @field_validator("oidc_jwks_url")
+    @classmethod
+    def an_address_to_fetch_from(cls, value: str | None) -> str | None:
+        """Keys are fetched from there."""
+        if value is not None and not names_host(value, "http", "https"):
+            raise ValueError("write it as https://host/path")
+        return value
+
+    @field_validator("oidc_algorithms", mode="before")
+    @classmethod
+    def a_list(cls, value: Any) -> Any:
+        """The environment has texts only."""
+        return list_of(value)
+
+    @field_validator("oidc_algorithms")
+    @classmethod
+    def public_keys_only(cls, value: list[str]) -> list[str]:
+        """Whoever can check a signature must not be able to make one."""
+        check_signatures(value)
         return value
 
     @field_validator("mail_from")
     @classmethod
     def an_address(cls, value: str) -> str:
         """The sender has an address that a header can hold."""
-        try:
-            [(_, address)] = getaddresses([value])
-            Address(addr_spec=address)
-        except (MessageError, ValueError, IndexError) as error:
-            raise ValueError("write it as Name <address>") from error
+        check_sender(value)
         return value
 
     @model_validator(mode="after")
@@ -184,12 +218,17 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def an_issuer_that_can_be_asked(self) -> Self:
+        """Where its keys are has to be known, or to be found out from it."""
+        if self.oidc_issuer and not self.oidc_jwks_url and not names_host(self.oidc_issuer, "http", "https"):
+            raise ValueError("OIDC_ISSUER: write it as https://host/path, or set OIDC_JWKS_URL as well")
+        return self
+
+    @model_validator(mode="after")
     def one_issuer(self) -> Self:
         """A development issuer beside a real one would let anybody in."""
         if self.development and self.oidc_issuer:
             raise ValueError("DEVELOPMENT and OIDC_ISSUER exclude each other: choose who signs the tokens")
         if self.oidc_issuer and not self.oidc_audience:
             raise ValueError("OIDC_ISSUER needs OIDC_AUDIENCE: tokens meant for others must not be accepted")
-        if any(name.upper() == "NONE" or name.upper().startswith("HS") for name in self.oidc_algorithms):
-            raise ValueError("OIDC_ALGORITHMS may only hold algorithms with a public key")
         return self

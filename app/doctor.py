@@ -5,16 +5,15 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.config import Misconfigured, Settings
 from app.db.engine import SERVER_ROLE
 from app.db.migrate import current_revision, newest_revision
-from app.errors import RequestError
+from app.db.trouble import MIGRATE, DatabaseTrouble, explained
 from app.live.listener import LOST, connect
 from app.messages.delivery import Maildir, Undelivered, delivery_of
-from app.tokens import PublishedKeys
+from app.tokens import UNANSWERED, PublishedKeys
 
 OLDEST_POSTGRESQL = 150000
 PROBE = "account_management_doctor"
@@ -35,14 +34,16 @@ class Finding:
 async def examine(settings: Settings, database: AsyncEngine) -> AsyncIterator[Finding]:
     """Look at the database, at who signs the tokens, and at where messages go."""
     try:
-        async with database.connect() as connection:
-            yield await _version(connection)
-            yield await _role(connection)
-            yield await _revision(connection)
-            yield await _dead(connection)
-        yield await _listening(settings, database)
-    except (SQLAlchemyError, OSError) as error:
-        yield Finding(False, f"database: {error}", "check DATABASE_URL and run account-management migrate")
+        with explained():
+            async with database.connect() as connection:
+                yield await _version(connection)
+                yield await _role(connection)
+                yield (revision := await _revision(connection))
+                if revision.well:
+                    yield await _dead(connection)
+            yield await _listening(settings, database)
+    except DatabaseTrouble as trouble:
+        yield Finding(False, f"database: {trouble.what}", trouble.advice)
     yield await _issuer(settings)
     yield await _mail(settings)
 
@@ -60,7 +61,7 @@ async def _role(connection: AsyncConnection) -> Finding:
 async def _revision(connection: AsyncConnection) -> Finding:
     current = await current_revision(connection)
     what = f"revision {current or 'none'} of the tables"
-    return Finding(current == newest_revision(), what, "run account-management migrate")
+    return Finding(current == newest_revision(), what, MIGRATE)
 
 
 async def _listening(settings: Settings, database: AsyncEngine) -> Finding:
@@ -85,9 +86,12 @@ async def _issuer(settings: Settings) -> Finding:
     if settings.oidc_issuer is None:
         return Finding(False, "nobody signs tokens", "set OIDC_ISSUER and OIDC_AUDIENCE")
     try:
-        keys = await PublishedKeys(settings.oidc_issuer, settings.oidc_jwks_url).current()
-    except RequestError as error:
-        return Finding(False, f"issuer {settings.oidc_issuer}: {error}", "check OIDC_ISSUER and the network")
+        keys = await PublishedKeys(settings.oidc_issuer, settings.oidc_jwks_url).published()
+    except UNANSWERED as error:
+        # An answer that did not come in time has no words of its own.
+        said = str(error).partition("\n")[0] or repr(error)
+        advice = "set OIDC_ISSUER as its tokens have it, check OIDC_JWKS_URL and the network"
+        return Finding(False, f"issuer {settings.oidc_issuer}: {said}", advice)
     return Finding(True, f"issuer {settings.oidc_issuer} with {len(keys.keys)} keys")
 
 

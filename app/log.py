@@ -1,6 +1,7 @@
 """Logging: one line an event, for people or for machines."""
 
 import logging
+import sys
 
 import structlog
 
@@ -9,7 +10,9 @@ def configure_logging(log_format: str) -> None:
     """Write log lines as `console` or as `json`, from information upwards."""
     # Tracebacks without the values of variables, which hold tokens and what people typed.
     plain = structlog.dev.plain_traceback
-    renderer: structlog.types.Processor = structlog.dev.ConsoleRenderer(exception_formatter=plain)
+    renderer: structlog.types.Processor = structlog.dev.ConsoleRenderer(
+        colors=sys.stdout.isatty(), exception_formatter=plain
+    )
     if log_format == "json":
         renderer = structlog.processors.JSONRenderer()
     structlog.configure(

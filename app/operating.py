@@ -6,16 +6,21 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.config import Settings
+from app.config import Misconfigured, Settings
 from app.db.engine import create_engine
 from app.db.migrate import migrate as apply_migrations
+from app.db.trouble import DENIED_TO_OWNER, explained
 
 T = TypeVar("T")
 
 
 def with_engine(settings: Settings, work: Callable[[AsyncEngine], Awaitable[T]]) -> T:
-    """Do some work with the rights of the server, and close the connections afterwards."""
-    assert settings.database_url is not None
+    """Do some work with the rights of the server, and close the connections afterwards.
+
+    Raises DatabaseTrouble when the database is not as the work needs it.
+    """
+    if settings.database_url is None:
+        raise Misconfigured("MIGRATION_DATABASE_URL is set without DATABASE_URL: set that as well.")
     url = settings.database_url.get_secret_value()
 
     async def run() -> T:
@@ -25,11 +30,14 @@ def with_engine(settings: Settings, work: Callable[[AsyncEngine], Awaitable[T]])
         finally:
             await engine.dispose()
 
-    return asyncio.run(run())
+    with explained():
+        return asyncio.run(run())
 
 
 def migrated(settings: Settings) -> None:
-    """Bring the database to the newest revision, with its owner's rights."""
+    """Bring the database to the newest revision, with its owner's rights. Raises DatabaseTrouble."""
     owner = settings.migration_database_url or settings.database_url
     assert owner is not None
-    apply_migrations(owner.get_secret_value())
+    name = "MIGRATION_DATABASE_URL" if settings.migration_database_url else "DATABASE_URL"
+    with explained(name, DENIED_TO_OWNER):
+        apply_migrations(owner.get_secret_value())

@@ -20,7 +20,7 @@ from uuid_utils.compat import uuid7
 
 from app.actor import Actor
 from app.context import Transaction
-from app.db.locks import creating_sites
+from app.db.locks import creating_sites, without_haste
 from app.db.models import AccessRequest, Contact, Membership, Site, User
 from app.db.session import Session
 from app.db.transaction import begin
@@ -70,6 +70,7 @@ async def import_into(session: Session, document: dict[str, Any], client: str) -
 
 async def _in_transaction(database: AsyncEngine, rows: list[Row], client: str) -> ImportResult:
     async with begin(database) as session:
+        await without_haste(session)
         return await _import(session, rows, client)
 
 
@@ -120,7 +121,8 @@ async def _known(session: Session, people: list[PersonRows]) -> dict[str, User]:
         sa.select(given, User)
         .where(sa.func.lower(User.ibm_id) == sa.func.lower(given))
         .order_by(User.id)
-        .with_for_update(of=User)
+        # What these people do at other sites meanwhile refers to their rows, and does not wait.
+        .with_for_update(of=User, key_share=True)
     )
     rows = await session.execute(statement)
     known: dict[str, User] = {row[0]: row[1] for row in rows}

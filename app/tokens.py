@@ -81,6 +81,12 @@ class PublishedKeys:
             raise RequestError("SERVICE_UNAVAILABLE", text)
         return self._known
 
+    async def published(self) -> KeySet:
+        """The keys as the issuer publishes them at this moment. Raises one of UNANSWERED, which says why not."""
+        client = httpx2.AsyncClient(timeout=FETCH_LASTS, verify=trusted_certificates())
+        async with asyncio.timeout(FETCH_LASTS), client:
+            return await self._published(client)
+
     def _are_old(self) -> bool:
         # The keys we have are better than none: while the issuer fails, or keeps one request waiting, they do.
         waiting = self._turn.locked() or not _passed(self._tried, KEYS_REST)
@@ -99,9 +105,7 @@ class PublishedKeys:
             if self._tried >= began:
                 return
             try:
-                client = httpx2.AsyncClient(timeout=FETCH_LASTS, verify=trusted_certificates())
-                async with asyncio.timeout(FETCH_LASTS), client:
-                    self._known = await self._published(client)
+                self._known = await self.published()
                 self._fetched = time.monotonic()
             except UNANSWERED as error:
                 log.error(
@@ -123,8 +127,9 @@ class PublishedKeys:
     async def _discover(self, client: httpx2.AsyncClient) -> str:
         response = await client.get(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
         found = response.raise_for_status().json()
-        if found["issuer"].rstrip("/") != self.issuer.rstrip("/"):
-            raise ValueError("the discovery document is of another issuer")
+        # To the letter, as in the tokens: a slash more or less would have every one of them refused.
+        if found["issuer"] != self.issuer:
+            raise ValueError(f"its discovery document is of the issuer {found['issuer']}")
         return str(found["jwks_uri"])
 
 

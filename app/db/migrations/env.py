@@ -17,7 +17,7 @@ from app.db import (  # noqa: F401
     site_rules,
     webhooks,
 )
-from app.db.engine import async_url
+from app.db.engine import async_url, open_connection
 from app.db.models import Base
 
 
@@ -35,10 +35,11 @@ def run(connection: Connection) -> None:
 
 async def connect() -> None:
     """Open the one connection that migrations need."""
+    url = context.config.attributes["url"]
     engine = create_async_engine(
-        async_url(context.config.attributes["url"]),
+        async_url(url),
         poolclass=NullPool,
-        connect_args={"server_settings": {"lock_timeout": "5s"}},
+        async_creator=lambda: open_connection(url, {"lock_timeout": "5s"}),
     )
     async with engine.connect() as connection:
         await connection.run_sync(run)

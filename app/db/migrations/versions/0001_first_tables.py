@@ -287,7 +287,10 @@ CREATE TRIGGER history_event_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE 
 
 DO $$
 BEGIN
-    CREATE ROLE account_management_server NOLOGIN;
+    -- Who owns the database may find it made by somebody with more rights.
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'account_management_server') THEN
+        CREATE ROLE account_management_server NOLOGIN;
+    END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN
     NULL;
 END $$;
@@ -297,6 +300,9 @@ BEGIN
     IF NOT pg_has_role(current_user, 'account_management_server', 'MEMBER') THEN
         GRANT account_management_server TO CURRENT_USER;
     END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+    -- The owner need not be able to serve.
+    NULL;
 END $$;
 
 GRANT USAGE ON SCHEMA public TO account_management_server;
