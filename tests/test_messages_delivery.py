@@ -266,15 +266,18 @@ async def test_smtps_is_encrypted_from_the_beginning(tls: ssl.SSLContext) -> Non
     assert len(inbox.received) == 1
 
 
-async def test_an_unknown_certificate_is_not_trusted(
-    tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("url", ["smtps://127.0.0.1:{port}", "smtp://127.0.0.1:{port}?starttls=true"])
+async def test_an_unknown_certificate_is_not_trusted_and_no_fault_of_the_address(
+    url: str, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
-    async with mail_server(Inbox(), tls=tls) as inbox:
-        delivery = delivery_of(settings_to("smtps://127.0.0.1:{port}", inbox.port))
+    encrypted = {"tls": tls} if url.startswith("smtps") else {"tls_context": tls}
+    async with mail_server(Inbox(), **encrypted) as inbox:
+        delivery = delivery_of(settings_to(url, inbox.port))
         with pytest.raises(Undelivered) as caught:
             await delivery.deliver(a_mail(), "accounts@vendor.example", "ana@example.com")
     assert "certificate" in str(caught.value).lower()
+    assert caught.value.fault is MessageFault.SERVER_UNREACHABLE
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,9 @@ def _fault(error: Exception) -> MessageFault:
             return MessageFault.MESSAGE_REFUSED
         case aiosmtplib.SMTPResponseException(code=code):
             return MessageFault.SERVER_REFUSED if code >= PERMANENT else MessageFault.TRY_LATER
+        case OSError():
+            # Before ValueError, which a certificate that is refused is as well.
+            return MessageFault.SERVER_UNREACHABLE
         case aiosmtplib.SMTPNotSupported() | ValueError():
             return MessageFault.ADDRESS_UNUSABLE
     return MessageFault.SERVER_UNREACHABLE
