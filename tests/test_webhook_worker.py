@@ -355,6 +355,25 @@ async def test_one_host_does_not_take_all_places(scene: Scene) -> None:
             stalled.hang_up()
 
 
+async def test_failing_webhooks_leave_places_to_the_others_however_many_hosts_they_have(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "AT_ONCE_FAILING", 1)
+    async with receiver(lambda _: None) as stalled, receiver() as partner:
+        for url in (stalled.url, stalled.url.replace("127.0.0.1", "localhost")):
+            await change(scene, await scene.hook(url))
+        await scene.execute("UPDATE webhook SET failing_since = now()")
+        hook = await scene.hook(partner)
+        await change(scene, hook)
+        async with scene.working():
+            await stalled.next()
+            await partner.next()
+            await change(scene, hook)
+            await partner.next(2)
+            assert len(stalled.received) == 1
+            stalled.hang_up()
+
+
 async def test_an_answer_that_does_not_come_is_a_failure() -> None:
     async with receiver(lambda _: None) as stalled:
         outcome = await sending.Sender(private=True).send(stalled.url, "{}", {}, seconds=0.2)

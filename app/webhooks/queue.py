@@ -46,6 +46,7 @@ class Claimed:
     attempts: int
     payload: str
     url: str
+    failing: bool
     secrets: Sequence[str]
 
     @property
@@ -70,10 +71,13 @@ async def due(connection: AsyncConnection, passed_over: Collection[UUID]) -> lis
     """Lock deliveries that are due and that no other worker holds, the longest due first, but for some webhooks."""
     table = WebhookDelivery
     attempts = (table.attempts + 1).label("attempts")
+    failing = Webhook.failing_since.is_not(None)
+    columns = table.site_id, table.id, table.webhook_id, attempts, table.payload, Webhook.url, failing
     statement = (
-        sa.select(table.site_id, table.id, table.webhook_id, attempts, table.payload, Webhook.url, _SECRETS)
+        sa.select(*columns, _SECRETS)
         .join(Webhook, sa.and_(Webhook.site_id == table.site_id, Webhook.id == table.webhook_id))
-        .where(table.next_attempt_at <= sa.func.now(), Webhook.active, Webhook.id.not_in(passed_over))
+        # Passed over before it is joined: of some webhooks, very many may be waiting.
+        .where(table.next_attempt_at <= sa.func.now(), Webhook.active, table.webhook_id.not_in(passed_over))
         .order_by(table.next_attempt_at)
         .limit(CANDIDATES)
         .with_for_update(of=table, skip_locked=True, key_share=True)

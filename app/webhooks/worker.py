@@ -30,6 +30,8 @@ CHANNEL = "webhook_delivery"
 AT_ONCE = 64
 AT_ONCE_PER_HOST = 16
 AT_ONCE_PER_WEBHOOK = 4
+AT_ONCE_FAILING = 32
+"""Webhooks whose last attempt failed share so many places, however many they are; the others find the rest."""
 CONNECTIONS = 3
 """So many of the pool's connections a worker uses at once, so that requests find the others."""
 POLL_SECONDS = 2.0
@@ -167,6 +169,7 @@ class Rooms:
 
     def __init__(self, running: Iterable[Claimed]) -> None:
         self.free = AT_ONCE
+        self.failing = 0
         self.hosts: Counter[str] = Counter()
         self.webhooks: Counter[UUID] = Counter()
         self.full: set[UUID] = set()
@@ -178,6 +181,7 @@ class Rooms:
         if (
             self.hosts[host_of(one.url)] >= AT_ONCE_PER_HOST
             or self.webhooks[one.webhook_id] >= AT_ONCE_PER_WEBHOOK
+            or (one.failing and self.failing >= AT_ONCE_FAILING)
         ):
             self.full.add(one.webhook_id)
         if one.webhook_id in self.full or self.free == 0:
@@ -187,6 +191,7 @@ class Rooms:
 
     def _seat(self, one: Claimed) -> None:
         self.free -= 1
+        self.failing += one.failing
         self.hosts[host_of(one.url)] += 1
         self.webhooks[one.webhook_id] += 1
         if self.webhooks[one.webhook_id] >= AT_ONCE_PER_WEBHOOK:
