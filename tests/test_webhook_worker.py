@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from email.utils import format_datetime
 from typing import Any
 
@@ -27,6 +27,7 @@ from app.query.ids import write_id
 from app.rules import Event
 from app.server import create_app
 from app.webhook_rules import PAUSES, WebhookDeliveryState, WebhookDisabledReason, WebhookFailure
+from app.webhooks import queue as queueing
 from app.webhooks import sender as sending
 from app.webhooks import worker as working
 from tests.conftest import administer
@@ -225,6 +226,23 @@ async def test_failures_pause_longer_and_longer_until_the_delivery_is_dead(scene
     assert len(partner.received) == 10
     assert len({got.id for got in partner.received}) == 1
     assert len({got.body for got in partner.received}) == 1
+    assert (await scene.row(hook)).active
+
+
+async def test_the_clock_of_the_host_decides_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Ahead":
+            return cls.fromtimestamp(datetime.now(tz).timestamp() + 5 * 86_400, tz)
+
+    async with receiver(lambda _: "500 Oops") as partner:
+        hook = await scene.hook(partner)
+        await change(scene, hook)
+        await scene.execute("UPDATE webhook SET failing_since = now()")
+        monkeypatch.setattr(queueing, "datetime", Ahead)
+        await scene.send()
+    (wait,) = await scene.pauses()
+    assert wait <= PAUSES[0] * 1.1
     assert (await scene.row(hook)).active
 
 

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -106,12 +106,14 @@ async def finish(database: AsyncEngine, claimed: Claimed, outcome: Outcome) -> N
         delivery = await _for_us(session, WebhookDelivery, *claimed.key)
         if webhook is None or delivery is None or not _is_ours(delivery, claimed):
             return
+        # The one clock that all hosts share: it also says what is due.
+        now = await session.scalar(sa.select(sa.func.now()))
         delivery.last_status, delivery.last_error = outcome.status, outcome.error
         if outcome.delivered:
             delivery.state, delivery.next_attempt_at = WebhookDeliveryState.DELIVERED, None
-            delivery.delivered_at, webhook.failing_since = datetime.now(UTC), None
+            delivery.delivered_at, webhook.failing_since = now, None
         else:
-            _fail(session, webhook, delivery, outcome)
+            _fail(session, webhook, delivery, outcome, now)
 
 
 async def _for_us(session: Session, model: Any, site_id: UUID, key: UUID) -> Any:
@@ -124,8 +126,9 @@ def _is_ours(delivery: WebhookDelivery, claimed: Claimed) -> bool:
     return delivery.state is WebhookDeliveryState.QUEUED and delivery.attempts == claimed.attempts
 
 
-def _fail(session: Session, webhook: Webhook, delivery: WebhookDelivery, outcome: Outcome) -> None:
-    now = datetime.now(UTC)
+def _fail(
+    session: Session, webhook: Webhook, delivery: WebhookDelivery, outcome: Outcome, now: datetime
+) -> None:
     webhook.failing_since = webhook.failing_since or now
     failing = now - webhook.failing_since >= timedelta(days=FAILING_DAYS)
     if webhook.active and (outcome.status == GONE or failing):
