@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from email.utils import format_datetime
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -204,6 +206,34 @@ async def test_a_worker_whose_connection_breaks_listens_anew(
 
         await until(listening_anew)
         await change(scene, hook)
+        await partner.next()
+
+
+NOWHERE = SecretStr("postgresql://127.0.0.1:9/nowhere")
+
+
+async def test_a_worker_listens_where_that_works(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(working, "POLL_SECONDS", 3600)
+    around = {"database_url": NOWHERE, "listen_database_url": scene.settings.database_url}
+    worker = replace(scene.worker(), settings=scene.settings.model_copy(update=around))
+    async with receiver() as partner, scene.working(worker):
+        hook = await scene.hook(partner)
+
+        async def listening() -> bool:
+            return bool(await ears(scene))
+
+        await until(listening)
+        await change(scene, hook)
+        await partner.next()
+
+
+async def test_a_worker_that_cannot_listen_looks_by_itself(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "POLL_SECONDS", 0.05)
+    deaf = scene.settings.model_copy(update={"database_url": NOWHERE})
+    async with receiver() as partner, scene.working(replace(scene.worker(), settings=deaf)):
+        await change(scene, await scene.hook(partner))
         await partner.next()
 
 

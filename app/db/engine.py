@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import asyncpg
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.config import Settings
 
+LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What a connection that cannot be had, or is lost, raises."""
 SERVER_ROLE = "account_management_server"
 """Taken on every connection; it can neither change tables nor alter history (see the first migration)."""
 
@@ -27,6 +30,15 @@ def create_engine(url: str, settings: Settings) -> AsyncEngine:
         hide_parameters=True,
         connect_args={"server_settings": server_settings(settings), "timeout": 10},
     )
+
+
+async def connect_to_listen(settings: Settings, name: str = "account-management") -> Any:
+    """A connection outside of the pool on which `LISTEN` works. Raises one of `LOST`."""
+    given = settings.listen_database_url or settings.database_url
+    assert given is not None
+    url = async_url(given.get_secret_value()).set(drivername="postgresql")
+    told = server_settings(settings) | {"application_name": name}
+    return await asyncpg.connect(url.render_as_string(hide_password=False), server_settings=told, timeout=10)
 
 
 def server_settings(settings: Settings) -> dict[str, Any]:
