@@ -583,6 +583,9 @@ async def test_a_webhook_deleted_amid_its_delivery_is_gone(scene: Scene) -> None
 
 async def test_old_deliveries_are_deleted_but_for_those_that_wait(scene: Scene) -> None:
     async with receiver() as partner:
+        paused = await scene.hook(partner)
+        await change(scene, paused)
+        await paused.place.primary.succeed("updateWebhook", webhookId=paused.id, active=False)
         hook = await scene.hook(partner)
         for _ in range(3):
             await change(scene, hook)
@@ -591,17 +594,18 @@ async def test_old_deliveries_are_deleted_but_for_those_that_wait(scene: Scene) 
         await change(scene, hook)
         await scene.execute(
             "UPDATE webhook_delivery SET created_at = now() - interval '31 days',"
-            " next_attempt_at = now() + interval '1 hour' WHERE state = 'QUEUED'"
+            " next_attempt_at = now() + interval '1 hour' WHERE state = 'QUEUED' AND next_attempt_at <= now()"
         )
         await change(scene, hook)
         await scene.send()
 
         async def purged() -> bool:
-            return len(await scene.deliveries()) == 2
+            return len(await scene.deliveries(hook)) == 2
 
         async with scene.working():
             await until(purged)
-    assert [one.state for one in await scene.deliveries()] == [QUEUED, DELIVERED]
+    assert [one.state for one in await scene.deliveries(hook)] == [QUEUED, DELIVERED]
+    assert [one.state for one in await scene.deliveries(paused)] == [QUEUED]
 
 
 async def test_the_server_sends_by_itself_unless_others_do(scene: Scene) -> None:

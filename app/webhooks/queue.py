@@ -164,7 +164,9 @@ async def purge(database: AsyncEngine) -> int:
     old = sa.func.now() - timedelta(days=KEPT_DAYS)
     chosen = (
         sa.select(table.site_id, table.id)
-        .where(table.next_attempt_at.is_(None), table.created_at < old)
+        # What waits for its webhook to be active again is not finished.
+        .where(table.next_attempt_at.is_(None), table.state != WebhookDeliveryState.QUEUED)
+        .where(table.created_at < old)
         .limit(PURGED_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
