@@ -171,9 +171,9 @@ class Settings(BaseSettings):
         """The sender has an address that a header can hold."""
         try:
             [(_, address)] = getaddresses([value])
-            Address(addr_spec=address)
+            Address(addr_spec=address.encode("ascii").decode())
         except (MessageError, ValueError, IndexError) as error:
-            raise ValueError("write it as Name <address>") from error
+            raise ValueError("write it as Name <address>, the address in ASCII (xn--…)") from error
         return value
 
     @model_validator(mode="after")
