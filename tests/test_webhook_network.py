@@ -3,9 +3,11 @@
 import asyncio
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from typing import Any
 
 import httpcore2
 import pytest
@@ -270,6 +272,24 @@ async def test_names_are_resolved_as_the_system_does() -> None:
     for name in ("no-such-name.invalid", "a" * 64 + ".example"):
         with pytest.raises(NameNotFound):
             await resolve(name, 443)
+
+
+async def test_a_name_whose_server_is_silent_takes_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, answer = [], threading.Event()
+
+    def look_up(host: str, *_: Any, **__: Any) -> Any:
+        asked.append(host)
+        answer.wait()
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", 443))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    impatient, *patient = [asyncio.create_task(resolve("silent.example", 443)) for _ in range(5)]
+    await asyncio.sleep(0)
+    impatient.cancel()
+    answer.set()
+    assert await asyncio.gather(*patient) == [[ip_address("8.8.8.8")]] * 4
+    assert await resolve("silent.example", 443) == [ip_address("8.8.8.8")]
+    assert asked == ["silent.example"] * 2
 
 
 # Through the sender, to receivers that are there

@@ -9,7 +9,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
@@ -25,6 +25,8 @@ MOST_READ = 32_768
 READ_AT_ONCE = 4096
 RESOLVERS = ThreadPoolExecutor(64, thread_name_prefix="webhook-names")
 """Names are looked up in threads of their own, so that slow name servers hold up nobody but webhooks."""
+LOOK_UPS: dict[tuple[str, int], Future[list[Any]]] = {}
+"""Those under way: a name whose server is silent takes one thread, however many webhooks lead to it."""
 
 
 class AddressForbidden(httpcore2.ConnectError):
@@ -40,14 +42,21 @@ Resolve = Callable[[str, int], Awaitable[list[Address]]]
 
 async def resolve(host: str, port: int) -> list[Address]:
     """Every address of a name, in the order in which the system would use them. Raises NameNotFound."""
-    loop = asyncio.get_running_loop()
+    # Whoever gives up leaves the look-up to the others.
     try:
-        found = await loop.run_in_executor(
-            RESOLVERS, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        )
+        found = await asyncio.shield(asyncio.wrap_future(_look_up(host, port)))
     except (socket.gaierror, UnicodeError) as error:
         raise NameNotFound(str(error)) from error
     return [ip_address(address) for address in dict.fromkeys(str(entry[4][0]) for entry in found)]
+
+
+def _look_up(host: str, port: int) -> Future[list[Any]]:
+    under_way = LOOK_UPS.get((host, port))
+    if under_way is None:
+        under_way = RESOLVERS.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        LOOK_UPS[host, port] = under_way
+        under_way.add_done_callback(lambda _: LOOK_UPS.pop((host, port)))
+    return under_way
 
 
 @dataclass
