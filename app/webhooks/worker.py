@@ -179,13 +179,11 @@ class Rooms:
 
     def enter(self, one: Claimed) -> bool:
         """Take a place for an attempt; where there is none, its webhook is full."""
-        if (
-            self.hosts[host_of(one.url)] >= AT_ONCE_PER_HOST
-            or self.webhooks[one.webhook_id] >= AT_ONCE_PER_WEBHOOK
-            or (one.failing and self.failing >= AT_ONCE_FAILING)
-        ):
-            self.full.add(one.webhook_id)
         if one.webhook_id in self.full or self.free == 0:
+            return False
+        host_is_full = self.hosts[host_of(one.url)] >= AT_ONCE_PER_HOST
+        if host_is_full or (one.failing and self.failing >= AT_ONCE_FAILING):
+            self.full.add(one.webhook_id)
             return False
         self._seat(one)
         return True
