@@ -67,8 +67,13 @@ _SECRETS = (
 )
 
 
-async def due(connection: AsyncConnection, passed_over: Collection[UUID]) -> list[Claimed]:
-    """Lock deliveries that are due and that no other worker holds, the longest due first, but for some webhooks."""
+async def due(
+    connection: AsyncConnection, passed_over: Collection[UUID], hosts: Collection[str] = ()
+) -> list[Claimed]:
+    """Lock deliveries that are due and that no other worker holds, the longest due first.
+
+    Those of some webhooks are passed over, and those of all that lead to some hosts, each as in the address.
+    """
     table = WebhookDelivery
     attempts = (table.attempts + 1).label("attempts")
     failing = Webhook.failing_since.is_not(None)
@@ -78,6 +83,7 @@ async def due(connection: AsyncConnection, passed_over: Collection[UUID]) -> lis
         .join(Webhook, sa.and_(Webhook.site_id == table.site_id, Webhook.id == table.webhook_id))
         # Passed over before it is joined: of some webhooks, very many may be waiting.
         .where(table.next_attempt_at <= sa.func.now(), Webhook.active, table.webhook_id.not_in(passed_over))
+        .where(sa.func.split_part(Webhook.url, "/", 3).not_in(hosts))
         .order_by(table.next_attempt_at)
         .limit(CANDIDATES)
         .with_for_update(of=table, skip_locked=True, key_share=True)

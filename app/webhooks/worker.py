@@ -109,7 +109,7 @@ class Worker:
             rooms = Rooms(self.running.values())
             taken: list[Claimed] = []
             while True:
-                candidates = await due(connection, rooms.full)
+                candidates = await due(connection, rooms.full, rooms.full_hosts)
                 chosen = [one for one in candidates if rooms.enter(one)]
                 taken += chosen
                 if chosen:
@@ -174,6 +174,7 @@ class Rooms:
         self.hosts: Counter[str] = Counter()
         self.webhooks: Counter[UUID] = Counter()
         self.full: set[UUID] = set()
+        self.full_hosts: set[str] = set()
         for one in running:
             self._seat(one)
 
@@ -182,6 +183,9 @@ class Rooms:
         if one.webhook_id in self.full or self.free == 0:
             return False
         host_is_full = self.hosts[host_of(one.url)] >= AT_ONCE_PER_HOST
+        if host_is_full:
+            # Many sites may use the same tool; they are passed over together.
+            self.full_hosts.add(one.url.split("/")[2])
         if host_is_full or (one.failing and self.failing >= AT_ONCE_FAILING):
             self.full.add(one.webhook_id)
             return False
