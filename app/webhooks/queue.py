@@ -68,11 +68,12 @@ _SECRETS = (
 
 
 async def due(
-    connection: AsyncConnection, passed_over: Collection[UUID], hosts: Collection[str] = ()
+    connection: AsyncConnection, webhooks: Collection[UUID], hosts: Collection[str], healthy: bool
 ) -> list[Claimed]:
     """Lock deliveries that are due and that no other worker holds, the longest due first.
 
-    Those of some webhooks are passed over, and those of all that lead to some hosts, each as in the address.
+    Passed over are those of some webhooks, those that lead to some hosts, each as it stands in the address, and,
+    where only those of `healthy` webhooks are wanted, those of webhooks that are failing.
     """
     table = WebhookDelivery
     attempts = (table.attempts + 1).label("attempts")
@@ -82,8 +83,8 @@ async def due(
         sa.select(*columns, _SECRETS)
         .join(Webhook, sa.and_(Webhook.site_id == table.site_id, Webhook.id == table.webhook_id))
         # Passed over before it is joined: of some webhooks, very many may be waiting.
-        .where(table.next_attempt_at <= sa.func.now(), Webhook.active, table.webhook_id.not_in(passed_over))
-        .where(sa.func.split_part(Webhook.url, "/", 3).not_in(hosts))
+        .where(table.next_attempt_at <= sa.func.now(), Webhook.active, table.webhook_id.not_in(webhooks))
+        .where(sa.func.split_part(Webhook.url, "/", 3).not_in(hosts), ~failing if healthy else sa.true())
         .order_by(table.next_attempt_at)
         .limit(CANDIDATES)
         .with_for_update(of=table, skip_locked=True, key_share=True)

@@ -109,7 +109,8 @@ class Worker:
             rooms = Rooms(self.running.values())
             taken: list[Claimed] = []
             while True:
-                candidates = await due(connection, rooms.full, rooms.full_hosts)
+                only_healthy = rooms.failing >= AT_ONCE_FAILING
+                candidates = await due(connection, rooms.full, rooms.full_hosts, only_healthy)
                 chosen = [one for one in candidates if rooms.enter(one)]
                 taken += chosen
                 if chosen:
