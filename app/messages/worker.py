@@ -26,6 +26,8 @@ from app.messages.schedule import announce
 from app.rules import MessageFault
 
 log = structlog.get_logger()
+AT_ONCE = 4
+"""Messages that a worker sends at the same time: where the mail server is slow to take one, others need not wait."""
 SCHEDULE_EVERY = 60.0
 POLL_EVERY = 15.0
 """Seconds after which a worker looks without having been woken."""
@@ -36,13 +38,13 @@ GRACE = 5.0
 
 @dataclass
 class Worker:
-    """Takes one message at a time, until it is stopped."""
+    """Takes a few messages at a time, until it is stopped. Each of its lanes sends one, and has a bell to wake it."""
 
     database: AsyncEngine
     settings: Settings
     delivery: Delivery
     stopping: bool = False
-    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    bells: list[asyncio.Event] = field(default_factory=lambda: [asyncio.Event() for _ in range(AT_ONCE)])
     announce_at: float = 0.0
 
     @property
@@ -51,22 +53,29 @@ class Worker:
         return timedelta(seconds=3 * self.settings.smtp_timeout)
 
     def stop(self) -> None:
-        """Let `run` return once the message that is being sent is done with."""
+        """Let `run` return once the messages that are being sent are done with."""
         self.stopping = True
-        self.woken.set()
+        self._ring()
 
     async def run(self) -> None:
         """Work until stopped, whatever happens to the database meanwhile."""
         listening = asyncio.create_task(self._listen())
         try:
-            while not self.stopping:
-                self.woken.clear()
-                pause = await self._round()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self.woken.wait(), pause)
+            await asyncio.gather(*map(self._lane, self.bells))
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
+
+    async def _lane(self, bell: asyncio.Event) -> None:
+        while not self.stopping:
+            bell.clear()
+            pause = await self._round()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(bell.wait(), pause)
+
+    def _ring(self) -> None:
+        for bell in self.bells:
+            bell.set()
 
     async def _round(self) -> float:
         """Everything that is due; returns for how many seconds there is nothing more to do."""
@@ -133,8 +142,8 @@ class Worker:
         lost = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: lost.set())
-            await connection.add_listener(CHANNEL, lambda *_: self.woken.set())
-            self.woken.set()
+            await connection.add_listener(CHANNEL, lambda *_: self._ring())
+            self._ring()
             await lost.wait()
         finally:
             connection.terminate()
