@@ -8,10 +8,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.config import Misconfigured, Settings
-from app.db.engine import SERVER_ROLE
+from app.db.engine import LOST, SERVER_ROLE, connect_to_listen
 from app.db.migrate import current_revision, newest_revision
 from app.db.trouble import MIGRATE, DatabaseTrouble, explained
-from app.live.listener import LOST, connect
 from app.messages.delivery import Maildir, Undelivered, delivery_of
 from app.tokens import UNANSWERED, PublishedKeys
 
@@ -69,7 +68,7 @@ async def _listening(settings: Settings, database: AsyncEngine) -> Finding:
     heard, advice = asyncio.Event(), "set LISTEN_DATABASE_URL to reach the database without a pooler"
     try:
         async with asyncio.timeout(PATIENCE):
-            listening = await connect(settings)
+            listening = await connect_to_listen(settings)
             await listening.add_listener(PROBE, lambda *_: heard.set())
             async with database.begin() as connection:
                 await connection.execute(text(f"NOTIFY {PROBE}"))

@@ -68,9 +68,9 @@ def check_sender(text: str) -> None:
     """The sender has an address that a header can hold."""
     try:
         [(_, address)] = getaddresses([text])
-        Address(addr_spec=address)
+        Address(addr_spec=address.encode("ascii").decode())
     except (MessageError, ValueError, IndexError) as error:
-        raise ValueError("write it as Name <address>") from error
+        raise ValueError("write it as Name <address>, the address in ASCII (xn--…)") from error
 
 
 def list_of(value: Any) -> Any:

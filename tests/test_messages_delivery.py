@@ -266,15 +266,18 @@ async def test_smtps_is_encrypted_from_the_beginning(tls: ssl.SSLContext) -> Non
     assert len(inbox.received) == 1
 
 
-async def test_an_unknown_certificate_is_not_trusted(
-    tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("url", ["smtps://127.0.0.1:{port}", "smtp://127.0.0.1:{port}?starttls=true"])
+async def test_an_unknown_certificate_is_not_trusted_and_no_fault_of_the_address(
+    url: str, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
-    async with mail_server(Inbox(), tls=tls) as inbox:
-        delivery = delivery_of(settings_to("smtps://127.0.0.1:{port}", inbox.port))
+    encrypted = {"tls": tls} if url.startswith("smtps") else {"tls_context": tls}
+    async with mail_server(Inbox(), **encrypted) as inbox:
+        delivery = delivery_of(settings_to(url, inbox.port))
         with pytest.raises(Undelivered) as caught:
             await delivery.deliver(a_mail(), "accounts@vendor.example", "ana@example.com")
     assert "certificate" in str(caught.value).lower()
+    assert caught.value.fault is MessageFault.SERVER_UNREACHABLE
 
 
 @pytest.mark.parametrize(
@@ -286,6 +289,7 @@ async def test_an_unknown_certificate_is_not_trusted(
         ({"smtp_url": "smtp://mail.example.com?starttls=maybe"}, "true or false"),
         ({"smtp_url": "smtp://me:s3cret@mail.example.com?starttls=false"}, "encrypted connection"),
         ({"mail_from": "nobody"}, "Name <address>"),
+        ({"mail_from": "Us <us@exämple.com>"}, "ASCII"),
         ({"mail_from": "a@example.com, b@example.com, <c@example.com>"}, "Name <address>"),
         ({"smtp_url": "smtp://mail.example.com", "mail_from": None}, "needs MAIL_FROM"),
         ({"portal_url": "javascript:alert(1)"}, "scheme"),
@@ -309,6 +313,13 @@ async def test_without_a_mail_server_messages_are_files(settings: Settings, tmp_
     mails = [email.message_from_bytes(file.read_bytes(), policy=default) for file in files]
     assert [mail["Message-ID"] for mail in mails] == [message_id(KEY, sender_of(SENDER))] * 5
     assert list((tmp_path / "data" / "mail" / "tmp").iterdir()) == []
+
+
+async def test_addresses_beyond_ascii_stand_in_a_file_as_they_are(tmp_path: Path) -> None:
+    address = address_of("zoë@exämple.de").addr_spec
+    await Maildir(tmp_path).deliver(a_mail(address), "accounts@vendor.example", address)
+    (file,) = (tmp_path / "new").iterdir()
+    assert "\nTo: zoë@xn--exmple-cua.de\n" in file.read_text()
 
 
 async def test_a_folder_that_cannot_be_written_is_no_delivery(tmp_path: Path) -> None:

@@ -184,11 +184,12 @@ async def test_a_worker_survives_the_loss_of_its_connections(
 
 
 async def test_a_worker_that_is_stopped_finishes_what_it_is_sending(own: World, settings: Settings) -> None:
-    await many(own, 3)
-    begun, go_on = asyncio.Event(), asyncio.Event()
+    at_once = worker_module.AT_ONCE
+    await many(own, at_once + 2)
+    begun, go_on = asyncio.Barrier(at_once + 1), asyncio.Event()
 
     async def slowly(_inbox: Inbox, _server: Any) -> str | None:
-        begun.set()
+        await begun.wait()
         await go_on.wait()
         return None
 
@@ -201,8 +202,27 @@ async def test_a_worker_that_is_stopped_finishes_what_it_is_sending(own: World, 
             assert not done
             go_on.set()
             await asyncio.wait_for(task, 10)
-    assert await states(own) == {MessageState.SENT: 1, MessageState.QUEUED: 2}
+    assert await states(own) == {MessageState.SENT: at_once, MessageState.QUEUED: 2}
     assert {row.attempts for row in await own.rows(Message)} == {0, 1}
+
+
+async def test_a_message_that_is_slow_to_be_taken_holds_up_no_other(own: World, settings: Settings) -> None:
+    go_on, stalled = asyncio.Event(), asyncio.Semaphore(1)
+
+    async def slow_once(_inbox: Inbox, _server: Any) -> str | None:
+        if not stalled.locked():
+            await stalled.acquire()
+            await go_on.wait()
+        return None
+
+    await many(own, 5)
+    async with (
+        mail_server(Inbox(on_data=slow_once)) as inbox,
+        running(worker_to(inbox, settings, own.database, smtp_timeout=60.0)),
+    ):
+        await inbox.wait_for(4)
+        go_on.set()
+        await until_all_are_sent(own)
 
 
 async def test_a_failing_schedule_keeps_no_message_waiting(

@@ -3,8 +3,11 @@
 import asyncio
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from typing import Any
 
 import httpcore2
 import pytest
@@ -271,6 +274,24 @@ async def test_names_are_resolved_as_the_system_does() -> None:
             await resolve(name, 443)
 
 
+async def test_a_name_whose_server_is_silent_takes_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, answer = [], threading.Event()
+
+    def look_up(host: str, *_: Any, **__: Any) -> Any:
+        asked.append(host)
+        answer.wait()
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", 443))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    impatient, *patient = [asyncio.create_task(resolve("silent.example", 443)) for _ in range(5)]
+    await asyncio.sleep(0)
+    impatient.cancel()
+    answer.set()
+    assert await asyncio.gather(*patient) == [[ip_address("8.8.8.8")]] * 4
+    assert await resolve("silent.example", 443) == [ip_address("8.8.8.8")]
+    assert asked == ["silent.example"] * 2
+
+
 # Through the sender, to receivers that are there
 
 
@@ -365,8 +386,20 @@ async def test_every_attempt_opens_its_own_connection() -> None:
         (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 100_000, WebhookFailure.NO_ANSWER),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\nbody that never ends", None),
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", None),
+        (
+            b"HTTP/1.1 100 Continue\r\n\r\n" * 2000 + b"HTTP/1.1 204 No Content\r\n\r\n",
+            WebhookFailure.NO_ANSWER,
+        ),
     ],
-    ids=["nothing", "other protocol", "half a line", "endless head", "endless body", "interim answer"],
+    ids=[
+        "nothing",
+        "other protocol",
+        "half a line",
+        "endless head",
+        "endless body",
+        "interim answer",
+        "endless interim answers",
+    ],
 )
 async def test_strange_answers_are_outcomes_like_others(said: bytes, error: WebhookFailure | None) -> None:
     async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -379,6 +412,20 @@ async def test_strange_answers_are_outcomes_like_others(said: bytes, error: Webh
     server.close()
     await server.wait_closed()
     assert outcome.error is error
+
+
+@pytest.mark.parametrize(
+    "wish", ["Mon, 01 Jan 2035 00:00:00 +99999999999999", "Mon, 01 Jan 99999 00:00:00 GMT", "(" * 1000]
+)
+async def test_a_pause_that_cannot_be_understood_leaves_the_status_as_it_is(wish: str) -> None:
+    async with receiver(lambda _: f"410 Gone\r\nRetry-After: {wish}") as partner:
+        assert await attempt(Sender(True), partner.url) == Outcome(410, WebhookFailure.BAD_STATUS)
+
+
+async def test_a_pause_may_be_wished_for_in_the_form_without_a_zone() -> None:
+    until = datetime.now(UTC) + timedelta(hours=2)
+    async with receiver(lambda _: f"503 Busy\r\nRetry-After: {until:%a %b %d %H:%M:%S %Y}") as partner:
+        assert 7100 < (await attempt(Sender(True), partner.url)).retry_after <= 7200
 
 
 async def test_a_name_server_that_does_not_answer_is_a_time_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, tzinfo
 from email.utils import format_datetime
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -27,6 +29,7 @@ from app.query.ids import write_id
 from app.rules import Event
 from app.server import create_app
 from app.webhook_rules import PAUSES, WebhookDeliveryState, WebhookDisabledReason, WebhookFailure
+from app.webhooks import queue as queueing
 from app.webhooks import sender as sending
 from app.webhooks import worker as working
 from tests.conftest import administer
@@ -206,6 +209,34 @@ async def test_a_worker_whose_connection_breaks_listens_anew(
         await partner.next()
 
 
+NOWHERE = SecretStr("postgresql://127.0.0.1:9/nowhere")
+
+
+async def test_a_worker_listens_where_that_works(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(working, "POLL_SECONDS", 3600)
+    around = {"database_url": NOWHERE, "listen_database_url": scene.settings.database_url}
+    worker = replace(scene.worker(), settings=scene.settings.model_copy(update=around))
+    async with receiver() as partner, scene.working(worker):
+        hook = await scene.hook(partner)
+
+        async def listening() -> bool:
+            return bool(await ears(scene))
+
+        await until(listening)
+        await change(scene, hook)
+        await partner.next()
+
+
+async def test_a_worker_that_cannot_listen_looks_by_itself(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "POLL_SECONDS", 0.05)
+    deaf = scene.settings.model_copy(update={"database_url": NOWHERE})
+    async with receiver() as partner, scene.working(replace(scene.worker(), settings=deaf)):
+        await change(scene, await scene.hook(partner))
+        await partner.next()
+
+
 async def test_failures_pause_longer_and_longer_until_the_delivery_is_dead(scene: Scene) -> None:
     async with receiver(lambda _: "500 Oops") as partner:
         hook = await scene.hook(partner)
@@ -225,6 +256,23 @@ async def test_failures_pause_longer_and_longer_until_the_delivery_is_dead(scene
     assert len(partner.received) == 10
     assert len({got.id for got in partner.received}) == 1
     assert len({got.body for got in partner.received}) == 1
+    assert (await scene.row(hook)).active
+
+
+async def test_the_clock_of_the_host_decides_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Ahead":
+            return cls.fromtimestamp(datetime.now(tz).timestamp() + 5 * 86_400, tz)
+
+    async with receiver(lambda _: "500 Oops") as partner:
+        hook = await scene.hook(partner)
+        await change(scene, hook)
+        await scene.execute("UPDATE webhook SET failing_since = now()")
+        monkeypatch.setattr(queueing, "datetime", Ahead)
+        await scene.send()
+    (wait,) = await scene.pauses()
+    assert wait <= PAUSES[0] * 1.1
     assert (await scene.row(hook)).active
 
 
@@ -352,6 +400,25 @@ async def test_one_host_does_not_take_all_places(scene: Scene) -> None:
             await change(scene, other)
             await partner.next()
             assert len(stalled.received) == working.AT_ONCE_PER_HOST
+            stalled.hang_up()
+
+
+async def test_failing_webhooks_leave_places_to_the_others_however_many_hosts_they_have(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "AT_ONCE_FAILING", 1)
+    async with receiver(lambda _: None) as stalled, receiver() as partner:
+        for url in (stalled.url, stalled.url.replace("127.0.0.1", "localhost")):
+            await change(scene, await scene.hook(url))
+        await scene.execute("UPDATE webhook SET failing_since = now()")
+        hook = await scene.hook(partner)
+        await change(scene, hook)
+        async with scene.working():
+            await stalled.next()
+            await partner.next()
+            await change(scene, hook)
+            await partner.next(2)
+            assert len(stalled.received) == 1
             stalled.hang_up()
 
 
@@ -516,6 +583,9 @@ async def test_a_webhook_deleted_amid_its_delivery_is_gone(scene: Scene) -> None
 
 async def test_old_deliveries_are_deleted_but_for_those_that_wait(scene: Scene) -> None:
     async with receiver() as partner:
+        paused = await scene.hook(partner)
+        await change(scene, paused)
+        await paused.place.primary.succeed("updateWebhook", webhookId=paused.id, active=False)
         hook = await scene.hook(partner)
         for _ in range(3):
             await change(scene, hook)
@@ -524,17 +594,18 @@ async def test_old_deliveries_are_deleted_but_for_those_that_wait(scene: Scene) 
         await change(scene, hook)
         await scene.execute(
             "UPDATE webhook_delivery SET created_at = now() - interval '31 days',"
-            " next_attempt_at = now() + interval '1 hour' WHERE state = 'QUEUED'"
+            " next_attempt_at = now() + interval '1 hour' WHERE state = 'QUEUED' AND next_attempt_at <= now()"
         )
         await change(scene, hook)
         await scene.send()
 
         async def purged() -> bool:
-            return len(await scene.deliveries()) == 2
+            return len(await scene.deliveries(hook)) == 2
 
         async with scene.working():
             await until(purged)
-    assert [one.state for one in await scene.deliveries()] == [QUEUED, DELIVERED]
+    assert [one.state for one in await scene.deliveries(hook)] == [QUEUED, DELIVERED]
+    assert [one.state for one in await scene.deliveries(paused)] == [QUEUED]
 
 
 async def test_the_server_sends_by_itself_unless_others_do(scene: Scene) -> None:

@@ -8,6 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.config import Settings
 
+LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What a connection that cannot be had, or is lost, raises."""
 SERVER_ROLE = "account_management_server"
 """Taken on every connection; it can neither change tables nor alter history (see the first migration)."""
 
@@ -47,6 +49,15 @@ def create_engine(url: str, settings: Settings) -> AsyncEngine:
         pool_timeout=settings.database_pool_timeout,
         # Errors end up in the log, and parameters hold secrets and what people typed.
         hide_parameters=True,
+    )
+
+
+async def connect_to_listen(settings: Settings, name: str = "account-management") -> Any:
+    """A connection outside of the pool on which `LISTEN` works. Raises one of `LOST`."""
+    given = settings.listen_database_url or settings.database_url
+    assert given is not None
+    return await open_connection(
+        given.get_secret_value(), server_settings(settings) | {"application_name": name}
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
-from email.policy import SMTP, SMTPUTF8
+from email.policy import SMTP, SMTPUTF8, EmailPolicy
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -46,8 +46,9 @@ class Maildir:
 
     async def deliver(self, mail: EmailMessage, sender: str, recipient: str) -> None:
         """Write the e-mail to the disk."""
+        content = mail.as_bytes(policy=EmailPolicy(utf8=not _plain(sender, recipient)))
         try:
-            await asyncio.to_thread(self._add, mail.as_bytes())
+            await asyncio.to_thread(self._add, content)
         except (OSError, mailbox.Error) as error:
             raise Undelivered(MessageFault.SERVER_UNREACHABLE, repr(error)) from error
 
@@ -110,9 +111,13 @@ class MailServer:
 
 async def _send(server: aiosmtplib.SMTP, mail: EmailMessage, sender: str, recipient: str) -> None:
     """Addresses beyond ASCII need a server that takes them; the rest of the message is ASCII anyway."""
-    plain = sender.isascii() and recipient.isascii()
+    plain = _plain(sender, recipient)
     content = mail.as_bytes(policy=SMTP if plain else SMTPUTF8)
     await server.sendmail(sender, [recipient], content, mail_options=[] if plain else ["SMTPUTF8"])
+
+
+def _plain(sender: str, recipient: str) -> bool:
+    return sender.isascii() and recipient.isascii()
 
 
 def _fault(error: Exception) -> MessageFault:
@@ -124,6 +129,9 @@ def _fault(error: Exception) -> MessageFault:
             return MessageFault.MESSAGE_REFUSED
         case aiosmtplib.SMTPResponseException(code=code):
             return MessageFault.SERVER_REFUSED if code >= PERMANENT else MessageFault.TRY_LATER
+        case OSError():
+            # Before ValueError, which a certificate that is refused is as well.
+            return MessageFault.SERVER_UNREACHABLE
         case aiosmtplib.SMTPNotSupported() | ValueError():
             return MessageFault.ADDRESS_UNUSABLE
     return MessageFault.SERVER_UNREACHABLE

@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import asyncpg
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.config import Settings
-from app.db.engine import async_url, server_settings
+from app.db.engine import connect_to_listen
 from app.messages import queue
 from app.messages.delivery import Delivery, Undelivered, delivery_of
 from app.messages.letters import write_letter
@@ -27,6 +26,8 @@ from app.messages.schedule import announce
 from app.rules import MessageFault
 
 log = structlog.get_logger()
+AT_ONCE = 4
+"""Messages that a worker sends at the same time: where the mail server is slow to take one, others need not wait."""
 SCHEDULE_EVERY = 60.0
 POLL_EVERY = 15.0
 """Seconds after which a worker looks without having been woken."""
@@ -37,13 +38,13 @@ GRACE = 5.0
 
 @dataclass
 class Worker:
-    """Takes one message at a time, until it is stopped."""
+    """Takes a few messages at a time, until it is stopped. Each of its lanes sends one, and has a bell to wake it."""
 
     database: AsyncEngine
     settings: Settings
     delivery: Delivery
     stopping: bool = False
-    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    bells: list[asyncio.Event] = field(default_factory=lambda: [asyncio.Event() for _ in range(AT_ONCE)])
     announce_at: float = 0.0
 
     @property
@@ -52,22 +53,29 @@ class Worker:
         return timedelta(seconds=3 * self.settings.smtp_timeout)
 
     def stop(self) -> None:
-        """Let `run` return once the message that is being sent is done with."""
+        """Let `run` return once the messages that are being sent are done with."""
         self.stopping = True
-        self.woken.set()
+        self._ring()
 
     async def run(self) -> None:
         """Work until stopped, whatever happens to the database meanwhile."""
         listening = asyncio.create_task(self._listen())
         try:
-            while not self.stopping:
-                self.woken.clear()
-                pause = await self._round()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self.woken.wait(), pause)
+            await asyncio.gather(*map(self._lane, self.bells))
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
+
+    async def _lane(self, bell: asyncio.Event) -> None:
+        while not self.stopping:
+            bell.clear()
+            pause = await self._round()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(bell.wait(), pause)
+
+    def _ring(self) -> None:
+        for bell in self.bells:
+            bell.set()
 
     async def _round(self) -> float:
         """Everything that is due; returns for how many seconds there is nothing more to do."""
@@ -124,22 +132,18 @@ class Worker:
         while True:
             try:
                 await self._be_woken()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except Exception as error:
+                # Drivers have more ways to fail than they tell of, and nobody would be woken any more.
                 log.warning("not woken by the database", error=repr(error))
             await asyncio.sleep(RECONNECT_AFTER)
 
     async def _be_woken(self) -> None:
-        assert self.settings.database_url is not None
-        url = async_url(self.settings.database_url.get_secret_value()).set(drivername="postgresql")
-        told = server_settings(self.settings)
-        connection = await asyncpg.connect(
-            url.render_as_string(hide_password=False), server_settings=told, timeout=10
-        )
+        connection = await connect_to_listen(self.settings)
         lost = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: lost.set())
-            await connection.add_listener(CHANNEL, lambda *_: self.woken.set())
-            self.woken.set()
+            await connection.add_listener(CHANNEL, lambda *_: self._ring())
+            self._ring()
             await lost.wait()
         finally:
             connection.terminate()

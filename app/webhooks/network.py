@@ -7,8 +7,9 @@ nothing, and the certificate is still checked for the name.
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
@@ -19,8 +20,13 @@ from app.webhook_rules import Address, is_public
 
 MOST_ADDRESSES = 4
 """So many of a name's addresses are tried; the time to connect is shared among them."""
+MOST_READ = 32_768
+"""Bytes of an answer that are read at most; of these, only its head counts."""
+READ_AT_ONCE = 4096
 RESOLVERS = ThreadPoolExecutor(64, thread_name_prefix="webhook-names")
 """Names are looked up in threads of their own, so that slow name servers hold up nobody but webhooks."""
+LOOK_UPS: dict[tuple[str, int], Future[list[Any]]] = {}
+"""Those under way: a name whose server is silent takes one thread, however many webhooks lead to it."""
 
 
 class AddressForbidden(httpcore2.ConnectError):
@@ -36,14 +42,70 @@ Resolve = Callable[[str, int], Awaitable[list[Address]]]
 
 async def resolve(host: str, port: int) -> list[Address]:
     """Every address of a name, in the order in which the system would use them. Raises NameNotFound."""
-    loop = asyncio.get_running_loop()
+    # Whoever gives up leaves the look-up to the others.
     try:
-        found = await loop.run_in_executor(
-            RESOLVERS, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        )
+        found = await asyncio.shield(asyncio.wrap_future(_look_up(host, port)))
     except (socket.gaierror, UnicodeError) as error:
         raise NameNotFound(str(error)) from error
     return [ip_address(address) for address in dict.fromkeys(str(entry[4][0]) for entry in found)]
+
+
+def _look_up(host: str, port: int) -> Future[list[Any]]:
+    under_way = LOOK_UPS.get((host, port))
+    if under_way is None:
+        under_way = RESOLVERS.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        LOOK_UPS[host, port] = under_way
+        under_way.add_done_callback(lambda _: LOOK_UPS.pop((host, port)))
+    return under_way
+
+
+@dataclass
+class BoundedStream(httpcore2.AsyncNetworkStream):
+    """A connection over which so much is read and no more.
+
+    A receiver that says "Continue" without end would keep the whole process busy with it. What is read is read
+    little by little, so that others have their turn.
+    """
+
+    inner: httpcore2.AsyncNetworkStream
+    left: int = MOST_READ
+
+    async def read(
+        self,
+        max_bytes: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the interface of httpcore
+    ) -> bytes:
+        """Read. Raises ReadError when there is too much."""
+        if self.left <= 0:
+            raise httpcore2.ReadError("the answer has no end")
+        data = await self.inner.read(min(max_bytes, self.left, READ_AT_ONCE), timeout)
+        self.left -= len(data)
+        return data
+
+    async def write(
+        self,
+        buffer: bytes,
+        timeout: float | None = None,  # noqa: ASYNC109 - the interface of httpcore
+    ) -> None:
+        """Write."""
+        await self.inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Close."""
+        await self.inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the interface of httpcore
+    ) -> httpcore2.AsyncNetworkStream:
+        """Encrypt."""
+        return BoundedStream(await self.inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        """What is known of the connection."""
+        return self.inner.get_extra_info(info)
 
 
 @dataclass
@@ -82,7 +144,7 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         failure: Exception = NameNotFound("no address")
         for address in addresses:
             try:
-                return await self.inner.connect_tcp(str(address), port, timeout=share)
+                return BoundedStream(await self.inner.connect_tcp(str(address), port, timeout=share))
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failure = error
         raise failure

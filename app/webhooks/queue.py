@@ -3,7 +3,7 @@
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -46,6 +46,7 @@ class Claimed:
     attempts: int
     payload: str
     url: str
+    failing: bool
     secrets: Sequence[str]
 
     @property
@@ -66,14 +67,24 @@ _SECRETS = (
 )
 
 
-async def due(connection: AsyncConnection, passed_over: Collection[UUID]) -> list[Claimed]:
-    """Lock deliveries that are due and that no other worker holds, the longest due first, but for some webhooks."""
+async def due(
+    connection: AsyncConnection, webhooks: Collection[UUID], hosts: Collection[str], healthy: bool
+) -> list[Claimed]:
+    """Lock deliveries that are due and that no other worker holds, the longest due first.
+
+    Passed over are those of some webhooks, those that lead to some hosts, each as it stands in the address, and,
+    where only those of `healthy` webhooks are wanted, those of webhooks that are failing.
+    """
     table = WebhookDelivery
     attempts = (table.attempts + 1).label("attempts")
+    failing = Webhook.failing_since.is_not(None)
+    columns = table.site_id, table.id, table.webhook_id, attempts, table.payload, Webhook.url, failing
     statement = (
-        sa.select(table.site_id, table.id, table.webhook_id, attempts, table.payload, Webhook.url, _SECRETS)
+        sa.select(*columns, _SECRETS)
         .join(Webhook, sa.and_(Webhook.site_id == table.site_id, Webhook.id == table.webhook_id))
-        .where(table.next_attempt_at <= sa.func.now(), Webhook.active, Webhook.id.not_in(passed_over))
+        # Passed over before it is joined: of some webhooks, very many may be waiting.
+        .where(table.next_attempt_at <= sa.func.now(), Webhook.active, table.webhook_id.not_in(webhooks))
+        .where(sa.func.split_part(Webhook.url, "/", 3).not_in(hosts), ~failing if healthy else sa.true())
         .order_by(table.next_attempt_at)
         .limit(CANDIDATES)
         .with_for_update(of=table, skip_locked=True, key_share=True)
@@ -102,12 +113,14 @@ async def finish(database: AsyncEngine, claimed: Claimed, outcome: Outcome) -> N
         delivery = await _for_us(session, WebhookDelivery, *claimed.key)
         if webhook is None or delivery is None or not _is_ours(delivery, claimed):
             return
+        # The one clock that all hosts share: it also says what is due.
+        now = await session.scalar(sa.select(sa.func.now()))
         delivery.last_status, delivery.last_error = outcome.status, outcome.error
         if outcome.delivered:
             delivery.state, delivery.next_attempt_at = WebhookDeliveryState.DELIVERED, None
-            delivery.delivered_at, webhook.failing_since = datetime.now(UTC), None
+            delivery.delivered_at, webhook.failing_since = now, None
         else:
-            _fail(session, webhook, delivery, outcome)
+            _fail(session, webhook, delivery, outcome, now)
 
 
 async def _for_us(session: Session, model: Any, site_id: UUID, key: UUID) -> Any:
@@ -120,8 +133,9 @@ def _is_ours(delivery: WebhookDelivery, claimed: Claimed) -> bool:
     return delivery.state is WebhookDeliveryState.QUEUED and delivery.attempts == claimed.attempts
 
 
-def _fail(session: Session, webhook: Webhook, delivery: WebhookDelivery, outcome: Outcome) -> None:
-    now = datetime.now(UTC)
+def _fail(
+    session: Session, webhook: Webhook, delivery: WebhookDelivery, outcome: Outcome, now: datetime
+) -> None:
     webhook.failing_since = webhook.failing_since or now
     failing = now - webhook.failing_since >= timedelta(days=FAILING_DAYS)
     if webhook.active and (outcome.status == GONE or failing):
@@ -157,7 +171,9 @@ async def purge(database: AsyncEngine) -> int:
     old = sa.func.now() - timedelta(days=KEPT_DAYS)
     chosen = (
         sa.select(table.site_id, table.id)
-        .where(table.next_attempt_at.is_(None), table.created_at < old)
+        # What waits for its webhook to be active again is not finished.
+        .where(table.next_attempt_at.is_(None), table.state != WebhookDeliveryState.QUEUED)
+        .where(table.created_at < old)
         .limit(PURGED_AT_ONCE)
         .with_for_update(skip_locked=True)
     )

@@ -87,8 +87,11 @@ def _seconds(retry_after: str) -> int:
         if retry_after.isascii() and retry_after.isdigit():
             wished = int(retry_after[:10])
         else:
-            wished = round((parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
+            moment = parsedate_to_datetime(retry_after)
+            # One of the forms of HTTP names no zone, and means the same.
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            wished = round((moment - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError, OverflowError):
         return 0
     return max(0, min(wished, LONGEST_PAUSE))
 

@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.config import Settings
-from app.db.engine import async_url, server_settings
+from app.db.engine import connect_to_listen
 from app.query.ids import write_id
 from app.webhook_rules import host_of
 from app.webhooks.queue import PURGED_AT_ONCE, Claimed, due, finish, lease, purge
@@ -30,6 +30,8 @@ CHANNEL = "webhook_delivery"
 AT_ONCE = 64
 AT_ONCE_PER_HOST = 16
 AT_ONCE_PER_WEBHOOK = 4
+AT_ONCE_FAILING = 32
+"""Webhooks whose last attempt failed share so many places, however many they are; the others find the rest."""
 CONNECTIONS = 3
 """So many of the pool's connections a worker uses at once, so that requests find the others."""
 POLL_SECONDS = 2.0
@@ -87,16 +89,17 @@ class Worker:
             log.exception("webhook worker cannot reach its queue")
 
     async def _listen(self) -> None:
+        """Be woken by the database. Where that is not possible, looking every few seconds does."""
         if self._ears is not None and not self._ears.is_closed():
             return
-        assert self.settings.database_url is not None
-        url = async_url(self.settings.database_url.get_secret_value()).set(drivername="postgresql")
-        self._ears = await asyncpg.connect(
-            url.render_as_string(hide_password=False),
-            server_settings=server_settings(self.settings),
-            timeout=10,
-        )
-        await self._ears.add_listener(CHANNEL, lambda *_: self.wake.set())
+        try:
+            self._ears = await connect_to_listen(self.settings)
+            await self._ears.add_listener(CHANNEL, lambda *_: self.wake.set())
+        except Exception as error:
+            # Drivers have more ways to fail than they tell of.
+            log.warning("not woken by the database", error=repr(error))
+            if self._ears is not None:
+                self._ears.terminate()
 
     async def _take(self) -> int:
         """Take what is due, as far as there is room for it, and begin; how many."""
@@ -106,7 +109,8 @@ class Worker:
             rooms = Rooms(self.running.values())
             taken: list[Claimed] = []
             while True:
-                candidates = await due(connection, rooms.full)
+                only_healthy = rooms.failing >= AT_ONCE_FAILING
+                candidates = await due(connection, rooms.full, rooms.full_hosts, only_healthy)
                 chosen = [one for one in candidates if rooms.enter(one)]
                 taken += chosen
                 if chosen:
@@ -167,26 +171,31 @@ class Rooms:
 
     def __init__(self, running: Iterable[Claimed]) -> None:
         self.free = AT_ONCE
+        self.failing = 0
         self.hosts: Counter[str] = Counter()
         self.webhooks: Counter[UUID] = Counter()
         self.full: set[UUID] = set()
+        self.full_hosts: set[str] = set()
         for one in running:
             self._seat(one)
 
     def enter(self, one: Claimed) -> bool:
         """Take a place for an attempt; where there is none, its webhook is full."""
-        if (
-            self.hosts[host_of(one.url)] >= AT_ONCE_PER_HOST
-            or self.webhooks[one.webhook_id] >= AT_ONCE_PER_WEBHOOK
-        ):
-            self.full.add(one.webhook_id)
         if one.webhook_id in self.full or self.free == 0:
+            return False
+        host_is_full = self.hosts[host_of(one.url)] >= AT_ONCE_PER_HOST
+        if host_is_full:
+            # Many sites may use the same tool; they are passed over together.
+            self.full_hosts.add(one.url.split("/")[2])
+        if host_is_full or (one.failing and self.failing >= AT_ONCE_FAILING):
+            self.full.add(one.webhook_id)
             return False
         self._seat(one)
         return True
 
     def _seat(self, one: Claimed) -> None:
         self.free -= 1
+        self.failing += one.failing
         self.hosts[host_of(one.url)] += 1
         self.webhooks[one.webhook_id] += 1
         if self.webhooks[one.webhook_id] >= AT_ONCE_PER_WEBHOOK:
