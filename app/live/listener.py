@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import structlog
 
 from app.config import Settings
-from app.db.engine import async_url, server_settings
+from app.db.engine import connect_to_listen
 
 log = structlog.get_logger()
 CHANNEL = "history_event"
@@ -25,16 +24,6 @@ HEARTBEAT = 10.0
 """Seconds after which a silent connection is asked whether it is still there."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds between two attempts to connect."""
-LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-
-
-async def connect(settings: Settings) -> Any:
-    """A connection on which `LISTEN` works. Raises one of `LOST`."""
-    given = settings.listen_database_url or settings.database_url
-    assert given is not None
-    url = async_url(given.get_secret_value()).set(drivername="postgresql")
-    told = server_settings(settings) | {"application_name": APPLICATION}
-    return await asyncpg.connect(url.render_as_string(hide_password=False), server_settings=told)
 
 
 @dataclass
@@ -63,7 +52,7 @@ class Listener:
         while True:
             try:
                 async with asyncio.timeout(10):
-                    connection = await connect(self.settings)
+                    connection = await connect_to_listen(self.settings, application_name=APPLICATION)
                 pause = FIRST_PAUSE
                 await self._hold(connection)
             except Exception as error:

@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import asyncpg
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.config import Settings
-from app.db.engine import async_url, server_settings
+from app.db.engine import LOST, connect_to_listen
 from app.messages import queue
 from app.messages.delivery import Delivery, Undelivered, delivery_of
 from app.messages.letters import write_letter
@@ -124,17 +123,12 @@ class Worker:
         while True:
             try:
                 await self._be_woken()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except LOST as error:
                 log.warning("not woken by the database", error=repr(error))
             await asyncio.sleep(RECONNECT_AFTER)
 
     async def _be_woken(self) -> None:
-        assert self.settings.database_url is not None
-        url = async_url(self.settings.database_url.get_secret_value()).set(drivername="postgresql")
-        told = server_settings(self.settings)
-        connection = await asyncpg.connect(
-            url.render_as_string(hide_password=False), server_settings=told, timeout=10
-        )
+        connection = await connect_to_listen(self.settings)
         lost = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: lost.set())

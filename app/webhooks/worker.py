@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.config import Settings
-from app.db.engine import async_url, server_settings
+from app.db.engine import LOST, connect_to_listen
 from app.query.ids import write_id
 from app.webhook_rules import host_of
 from app.webhooks.queue import PURGED_AT_ONCE, Claimed, due, finish, lease, purge
@@ -87,16 +86,14 @@ class Worker:
             log.exception("webhook worker cannot reach its queue")
 
     async def _listen(self) -> None:
+        """Be woken by the database. Where that is not possible, looking every few seconds does."""
         if self._ears is not None and not self._ears.is_closed():
             return
-        assert self.settings.database_url is not None
-        url = async_url(self.settings.database_url.get_secret_value()).set(drivername="postgresql")
-        self._ears = await asyncpg.connect(
-            url.render_as_string(hide_password=False),
-            server_settings=server_settings(self.settings),
-            timeout=10,
-        )
-        await self._ears.add_listener(CHANNEL, lambda *_: self.wake.set())
+        try:
+            self._ears = await connect_to_listen(self.settings)
+            await self._ears.add_listener(CHANNEL, lambda *_: self.wake.set())
+        except LOST as error:
+            log.warning("not woken by the database", error=repr(error))
 
     async def _take(self) -> int:
         """Take what is due, as far as there is room for it, and begin; how many."""
@@ -158,7 +155,7 @@ class Worker:
         if self._ears is not None:
             try:
                 await self._ears.close(timeout=GRACE_SECONDS)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except LOST:
                 self._ears.terminate()
 
 
