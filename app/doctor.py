@@ -82,7 +82,7 @@ async def _reached(settings: Settings) -> Finding:
         refused = "unsupported startup parameter" in str(error)
         ignored = f"let the pooler have ignore_startup_parameters = {', '.join(_told(settings))}"
         other_advice = "check DATABASE_URL and run account-management migrate"
-        return Finding(False, f"database: {error or error!r}", ignored if refused else other_advice)
+        return Finding(False, f"database: {str(error) or repr(error)}", ignored if refused else other_advice)
     return Finding(True, "database")
 
 

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -34,6 +36,8 @@ from tests.receiver import delivery_row, receiver
 from tests.sending import Hook, Scene, until
 from tests.sending import scene as make_scene
 from tests.world import CONTACT
+
+NOWHERE = SecretStr("postgresql://nobody@127.0.0.1:1/nothing")
 
 QUEUED, DELIVERED, DEAD = WebhookDeliveryState
 
@@ -182,6 +186,31 @@ async def test_a_change_wakes_the_worker(scene: Scene, monkeypatch: pytest.Monke
         await partner.next()
         await hook.place.primary.succeed("pingWebhook", webhookId=hook.id)
         assert len(await partner.next(2)) == 2
+
+
+async def test_a_worker_listens_past_a_pooler(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(working, "POLL_SECONDS", 3600)
+    past_it = {"database_url": NOWHERE, "listen_database_url": scene.settings.database_url}
+    own = replace(scene, settings=scene.settings.model_copy(update=past_it))
+    async with receiver() as partner, own.working():
+        hook = await scene.hook(partner)
+
+        async def listening() -> bool:
+            return bool(await ears(scene))
+
+        await until(listening)
+        await change(scene, hook)
+        await partner.next()
+
+
+async def test_a_worker_that_cannot_listen_looks_by_itself(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "POLL_SECONDS", 0.05)
+    own = replace(scene, settings=scene.settings.model_copy(update={"listen_database_url": NOWHERE}))
+    async with receiver() as partner, own.working():
+        await change(scene, await scene.hook(partner))
+        await partner.next()
 
 
 async def test_a_worker_whose_connection_breaks_listens_anew(
