@@ -75,11 +75,12 @@ def serve(
     with settings_with_database() as settings:
         if settings.development:
             migrated(settings)
-            with_engine(settings, demo.fill)
-            greet(settings)
         else:
             verifier_of(settings)
-            with_engine(settings, doctor.require_newest_revision)
+        with_engine(settings, lambda engine: doctor.require_database(settings, engine))
+        if settings.development:
+            with_engine(settings, demo.fill)
+            greet(settings)
     # Where the settings name no database, the process that serves has to bring one.
     become("app.serving" if Settings().database_url else "app.embedded_serving", str(workers))
 

@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     listen_database_url: SecretStr | None = Field(
         None,
         description="The same database, reached so that `LISTEN` works (not through a pooler in transaction mode); "
+        "at most three connections of each process, for subscriptions, webhooks and messages. "
         "`DATABASE_URL` when not set.",
     )
     database_pool_size: int = Field(

@@ -2,14 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
 
+import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.config import Misconfigured, Settings
-from app.db.engine import LOST, SERVER_ROLE, connect_to_listen
+from app.db.engine import LOST, Unreachable, connect_to_listen, open_connection, server_settings
 from app.db.migrate import current_revision, newest_revision
+from app.db.pool import SETTINGS
 from app.db.trouble import MIGRATE, DatabaseTrouble, explained
 from app.messages.delivery import Maildir, Undelivered, delivery_of
 from app.tokens import UNANSWERED, PublishedKeys
@@ -17,8 +22,8 @@ from app.tokens import UNANSWERED, PublishedKeys
 OLDEST_POSTGRESQL = 150000
 PROBE = "account_management_doctor"
 """The channel on which it is tried whether announcements are heard."""
-PATIENCE = 5.0
-"""Seconds in which they have to be."""
+PATIENCE = 10.0
+"""Seconds in which they have to be, and a connection has to do its work."""
 
 
 @dataclass(frozen=True)
@@ -34,27 +39,90 @@ async def examine(settings: Settings, database: AsyncEngine) -> AsyncIterator[Fi
     """Look at the database, at who signs the tokens, and at where messages go."""
     try:
         with explained():
-            async with database.connect() as connection:
-                yield await _version(connection)
-                yield await _role(connection)
-                yield (revision := await _revision(connection))
-                if revision.well:
-                    yield await _dead(connection)
-            yield await _listening(settings, database)
+            found = [finding async for finding in _database(settings, database)]
+            for finding in found:
+                yield finding
+            if all(finding.well for finding in found):
+                yield await _dead(database)
+            if found[0].well:
+                yield await _listening(settings, database)
     except DatabaseTrouble as trouble:
         yield Finding(False, f"database: {trouble.what}", trouble.advice)
     yield await _issuer(settings)
     yield await _mail(settings)
 
 
+async def _database(settings: Settings, database: AsyncEngine) -> AsyncIterator[Finding]:
+    """What the service cannot do without."""
+    yield (reached := await _reached(settings))
+    if not reached.well:
+        return
+    yield (kept := await _kept(settings))
+    async with database.connect() as connection:
+        yield await _version(connection)
+        if kept.well:
+            yield await _revision(connection)
+
+
+async def _reached(settings: Settings) -> Finding:
+    """Whether the database answers, and with it whatever pooler stands in between."""
+    try:
+        async with asyncio.timeout(PATIENCE), _connected(settings) as one, _connected(settings) as other:
+            statement = await one.prepare("SELECT 1", name=f"doctor_{uuid4().hex}")
+            await statement.fetchval()
+            async with other.transaction():
+                # The pooler's connection to the database that the statement was prepared on is now taken.
+                await statement.fetchval()
+    except asyncpg.InvalidSQLStatementNameError:
+        advice = (
+            "use PgBouncer 1.21 or newer with max_prepared_statements, or reach the database without a pooler"
+        )
+        return Finding(False, "database: a pooler loses prepared statements", advice)
+    except asyncpg.PostgresError as error:
+        if "unsupported startup parameter" not in str(error):
+            raise
+        advice = f"let the pooler have ignore_startup_parameters = {', '.join(_told(settings))}"
+        return Finding(False, f"database: {error}", advice)
+    except TimeoutError as error:
+        raise Unreachable(f"no answer within {PATIENCE:.0f} seconds") from error
+    return Finding(True, "database")
+
+
+@asynccontextmanager
+async def _connected(settings: Settings) -> AsyncIterator[Any]:
+    assert settings.database_url is not None
+    told = server_settings(settings) | SETTINGS
+    connection = await open_connection(settings.database_url.get_secret_value(), told)
+    try:
+        yield connection
+    finally:
+        connection.terminate()
+
+
+def _told(settings: Settings) -> dict[str, str]:
+    """What connections are told to be when they are opened."""
+    told = server_settings(settings) | SETTINGS
+    return {name: value for name, value in told.items() if name != "application_name"}
+
+
+async def _kept(settings: Settings) -> Finding:
+    """Whether connections are what they are told to be: a pooler may not pass it on."""
+    async with _connected(settings) as connection:
+        held = "SELECT lower(name), setting FROM pg_settings UNION ALL SELECT 'role', current_user"
+        values = dict(await connection.fetch(held))
+        user = await connection.fetchval("SELECT quote_ident(session_user)")
+    lost = {name: value for name, value in _told(settings).items() if values.get(name) != value}
+    statements = " ".join(f"ALTER ROLE {user} SET {name} = '{value}';" for name, value in lost.items())
+    return Finding(
+        not lost,
+        f"role {values['role']}" + (f"; connections are not told {', '.join(lost)}" if lost else ""),
+        f"behind a pooler, tell the server's own login: {statements}",
+    )
+
+
 async def _version(connection: AsyncConnection) -> Finding:
     number = int(await connection.scalar(text("SHOW server_version_num")) or 0)
     return Finding(number >= OLDEST_POSTGRESQL, f"PostgreSQL {number // 10000}", "use PostgreSQL 15 or newer")
-
-
-async def _role(connection: AsyncConnection) -> Finding:
-    role = str(await connection.scalar(text("SELECT current_user")))
-    return Finding(role == SERVER_ROLE, f"role {role}", f"grant {SERVER_ROLE} to the user of DATABASE_URL")
 
 
 async def _revision(connection: AsyncConnection) -> Finding:
@@ -106,16 +174,17 @@ async def _mail(settings: Settings) -> Finding:
     return Finding(True, what)
 
 
-async def _dead(connection: AsyncConnection) -> Finding:
-    count = await connection.scalar(text("SELECT count(*) FROM message WHERE state = 'DEAD'"))
+async def _dead(database: AsyncEngine) -> Finding:
+    async with database.connect() as connection:
+        count = await connection.scalar(text("SELECT count(*) FROM message WHERE state = 'DEAD'"))
     # The service runs all the same: most of these went to people who are not there any more.
     return Finding(
         True, f"{count} dead messages: see messages list --state DEAD" if count else "no dead messages"
     )
 
 
-async def require_newest_revision(database: AsyncEngine) -> None:
-    """Raises Misconfigured when the tables are not those that this code needs."""
-    async with database.connect() as connection:
-        if not (await _revision(connection)).well:
-            raise Misconfigured("The tables are not at the newest revision: run account-management migrate.")
+async def require_database(settings: Settings, database: AsyncEngine) -> None:
+    """Raises Misconfigured when the database, or the way to it, is not what this code needs."""
+    async for finding in _database(settings, database):
+        if not finding.well:
+            raise Misconfigured(f"{finding.what}: {finding.advice}")

@@ -287,8 +287,8 @@ def service(folder: str, port: int) -> Iterator[str]:
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Ask until there is an answer, for half a minute at most."""
-    deadline = time.monotonic() + 30
+    """Ask until there is an answer, for two minutes at most: the machine may be busy."""
+    deadline = time.monotonic() + 120
     with httpx2.Client() as client:
         while time.monotonic() < deadline and process.poll() is None:
             try:

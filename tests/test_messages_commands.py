@@ -163,8 +163,8 @@ def data_of(number: str) -> dict[str, str]:
 
 
 def wait_for_file(folder: Path, text: str, process: subprocess.Popen[bytes]) -> Path:
-    """The file with this text, as soon as it is there, within half a minute."""
-    deadline = time.monotonic() + 30
+    """The file with this text, as soon as it is there, within two minutes: the machine may be busy."""
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         for file in folder.glob("*"):
             if text in file.read_text():

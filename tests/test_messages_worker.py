@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from httpx2 import ASGITransport, AsyncClient
+from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
@@ -148,6 +149,16 @@ async def test_a_worker_is_woken_by_the_commit(own: World, settings: Settings) -
         await many(own, 1)
         await inbox.wait_for(2, worker_module.POLL_EVERY / 2)
         await until_all_are_sent(own)
+
+
+async def test_a_worker_is_woken_past_a_pooler(own: World, settings: Settings) -> None:
+    nowhere = SecretStr("postgresql://nobody@127.0.0.1:1/nothing")
+    past_it = {"database_url": nowhere, "listen_database_url": SecretStr(url_of(own.database))}
+    async with mail_server(Inbox()) as inbox, running(worker_to(inbox, settings, own.database, **past_it)):
+        for count in (1, 2):
+            await many(own, 1)
+            await inbox.wait_for(count, worker_module.POLL_EVERY / 2)
+            await until_all_are_sent(own)
 
 
 async def test_without_being_woken_a_worker_looks_by_itself(

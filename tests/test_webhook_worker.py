@@ -38,6 +38,8 @@ from tests.sending import Hook, Scene, until
 from tests.sending import scene as make_scene
 from tests.world import CONTACT
 
+NOWHERE = SecretStr("postgresql://nobody@127.0.0.1:1/nothing")
+
 QUEUED, DELIVERED, DEAD = WebhookDeliveryState
 
 
@@ -187,6 +189,31 @@ async def test_a_change_wakes_the_worker(scene: Scene, monkeypatch: pytest.Monke
         assert len(await partner.next(2)) == 2
 
 
+async def test_a_worker_listens_past_a_pooler(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(working, "POLL_SECONDS", 3600)
+    past_it = {"database_url": NOWHERE, "listen_database_url": scene.settings.database_url}
+    own = replace(scene, settings=scene.settings.model_copy(update=past_it))
+    async with receiver() as partner, own.working():
+        hook = await scene.hook(partner)
+
+        async def listening() -> bool:
+            return bool(await ears(scene))
+
+        await until(listening)
+        await change(scene, hook)
+        await partner.next()
+
+
+async def test_a_worker_that_cannot_listen_looks_by_itself(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "POLL_SECONDS", 0.05)
+    own = replace(scene, settings=scene.settings.model_copy(update={"listen_database_url": NOWHERE}))
+    async with receiver() as partner, own.working():
+        await change(scene, await scene.hook(partner))
+        await partner.next()
+
+
 async def test_a_worker_whose_connection_breaks_listens_anew(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,16 +251,6 @@ async def test_a_worker_listens_where_that_works(scene: Scene, monkeypatch: pyte
 
         await until(listening)
         await change(scene, hook)
-        await partner.next()
-
-
-async def test_a_worker_that_cannot_listen_looks_by_itself(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(working, "POLL_SECONDS", 0.05)
-    deaf = scene.settings.model_copy(update={"database_url": NOWHERE})
-    async with receiver() as partner, scene.working(replace(scene.worker(), settings=deaf)):
-        await change(scene, await scene.hook(partner))
         await partner.next()
 
 

@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.config import Settings
 
-LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What a connection that cannot be had, or is lost, raises."""
 SERVER_ROLE = "account_management_server"
 """Taken on every connection; it can neither change tables nor alter history (see the first migration)."""
+LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""How the driver tells that a connection could not be opened, or is gone."""
 
 
 def async_url(url: str) -> URL:

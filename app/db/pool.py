@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import asyncpg as dialect
 
 from app.config import Settings
-from app.db.engine import async_url, server_settings
+from app.db.engine import open_connection, server_settings
 from app.seen import Seen
 
 
@@ -99,7 +99,9 @@ class Pool:
         async with self.connection() as connection:
             if self._seen.again(sql):
                 return await connection.fetchrow(sql, *values)
-            return await (await connection.prepare(sql, name="")).fetchrow(*values)
+            # It gets a name until the next one is prepared: the driver may ask the database something else between
+            # preparing and running it, and behind a pooler, one without a name would then be another caller's.
+            return await (await connection.prepare(sql)).fetchrow(*values)
 
     async def rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
         """All rows of a statement. Raises TimeoutError when no connection becomes free in time."""
@@ -153,12 +155,8 @@ class Pool:
         return None
 
     async def _open(self) -> Any:
-        url = async_url(self.url).set(drivername="postgresql")
-        connection = await asyncpg.connect(
-            url.render_as_string(hide_password=False),
-            server_settings=server_settings(self.settings) | SETTINGS,
-            timeout=self.settings.database_pool_timeout,
-        )
+        async with asyncio.timeout(self.settings.database_pool_timeout):
+            connection = await open_connection(self.url, server_settings(self.settings) | SETTINGS)
         try:
             # JSON is written as a text, and read as what it means.
             await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=json.loads)

@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.config import Settings
-from app.db.engine import connect_to_listen
+from app.db.engine import LOST, connect_to_listen
 from app.query.ids import write_id
 from app.webhook_rules import host_of
 from app.webhooks.queue import PURGED_AT_ONCE, Claimed, due, finish, lease, purge
@@ -162,7 +161,7 @@ class Worker:
         if self._ears is not None:
             try:
                 await self._ears.close(timeout=GRACE_SECONDS)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except LOST:
                 self._ears.terminate()
 
 
