@@ -50,7 +50,7 @@ class Settings(BaseSettings):
         ge=1,
         le=200,
         description="Connections of one server process for reading, as many for writing, and at most as many again for "
-        "its workers and for downloads. With more than twice as many statements at once as PostgreSQL has processors, "
+        "its workers. With more than twice as many statements at once as PostgreSQL has processors, "
         "these only take them from each other: little more is answered, and some of it much later.",
     )
     database_pool_timeout: float = Field(

@@ -1,5 +1,6 @@
 """`GET /history.csv` and `GET /history.jsonl`: the history of a site as a file, with the rights of who asks."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ class Download:
 
     format: str
     execution: Execution
+    turns: asyncio.Semaphore
+    """How many parts are read at once."""
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request; whatever is refused is told as a GraphQL error, before anything is sent."""
@@ -59,7 +62,8 @@ class Download:
         number = await self._site_number(actor, site_id)
         written = FORMATS[self.format]
         parts = Export(site_id, actor, wanted).parts(self.execution.pool)
-        first = await anext(parts)
+        async with self.turns:
+            first = await anext(parts)
         others = self._while_allowed(parts, identity, actor, site_id)
         headers = HEADERS | {"Content-Disposition": f'attachment; filename="{_name(number)}.{self.format}"'}
         if request.method == "HEAD":
@@ -73,7 +77,11 @@ class Download:
     ) -> AsyncIterator[Sequence[Record]]:
         """The parts, as long as the caller is at the site what they were at first. Raises FORBIDDEN."""
         # Whoever reads slowly would go on hearing of the site for as long as they like.
-        async for records in parts:
+        while True:
+            async with self.turns:
+                records = await anext(parts, None)
+            if records is None:
+                return
             now = await sign_in(self.execution.pool, self.execution.writes, identity)
             if now.standings.get(site_id) != actor.standings.get(site_id):
                 raise RequestError("FORBIDDEN", "Your rights have changed meanwhile; begin anew.")
@@ -91,7 +99,9 @@ class Download:
 
 def routes(execution: Execution) -> list[Route]:
     """A route for each format."""
-    return [Route(f"/history.{name}", _answering(Download(name, execution))) for name in FORMATS]
+    # A quarter of the connections, since subscriptions may take half: the rest is always there for requests.
+    turns = asyncio.Semaphore(max(1, execution.pool.settings.database_pool_size // 4))
+    return [Route(f"/history.{name}", _answering(Download(name, execution, turns))) for name in FORMATS]
 
 
 def _answering(download: Download) -> Callable[[Request], Awaitable[Response]]:

@@ -146,6 +146,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.upgraded = True
         self.taking.stop()
         super().handle_websocket_upgrade()
+        # It refers to this, and would keep it, and the headers, until the next garbage collection.
+        self.parser = None  # type: ignore[assignment]
         connection = getattr(self.transport.get_protocol(), "conn", None)
         error = getattr(connection, "handshake_exc", None)
         if error is not None:

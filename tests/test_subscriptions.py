@@ -1,6 +1,7 @@
 """What subscriptions tell, to whom and in which order, over both transports and from every process."""
 
 import asyncio
+import gc
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -17,10 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app import development, taking
+from app.actor import Actor
 from app.config import Settings
+from app.context import Context
 from app.db.engine import async_url
 from app.db.models import Contact, Membership
+from app.http_protocol import HttpProtocol
 from app.live import feed, listener
+from app.live.feed import Topic
 from app.live.listener import APPLICATION
 from app.query.ids import parse_id
 from app.rules import ContactType
@@ -560,6 +565,33 @@ async def terminate_listeners(url: str) -> int:
     return int(count)
 
 
+def in_memory() -> int:
+    """How much there is of what a subscription needs."""
+    return sum(type(kept) in (Actor, Context, HttpProtocol, Topic) for kept in gc.get_objects())
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_what_is_over_is_gone_before_any_garbage_collection(
+    world: World, server: Server, transport: str
+) -> None:
+    """Which comes so seldom that thousands of subscribers who come and go would fill the memory."""
+    place = await world.site()
+    async with listening(transport, server, place.primary, SITE, place):
+        pass
+    await until(lambda: not server.connections)
+    gc.collect()
+    gc.disable()
+    try:
+        before = in_memory()
+        for _ in range(5):
+            async with listening(transport, server, place.primary, SITE, place):
+                pass
+        await until(lambda: not server.connections)
+        await until(lambda: in_memory() <= before)
+    finally:
+        gc.enable()
+
+
 async def test_a_change_that_is_taken_back_is_not_told(world: World, server: Server) -> None:
     place = await world.site()
     async with listening("sse", server, place.primary, EVENTS, place) as heard:
@@ -681,6 +713,23 @@ async def test_a_process_serves_so_many_subscriptions_and_no_more(world: World, 
         async with listening("sse", server, place.primary, EVENTS, place) as heard:
             await save_contact(place)
             assert await events(heard, 1) == ["CONTACT_CREATED"]
+
+
+async def test_all_who_come_at_once_are_served(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a server has started anew, and nobody's request is turned away for it."""
+    place = await world.site()
+    tight = settings.model_copy(update={"database_pool_size": 1})
+    with running(create_app(tight)) as server:
+        async with joined(server, place.primary.token) as socket:
+            await socket.begin("0", EVENTS, site=place.id)
+            await server.heard_by(place)
+            monkeypatch.setattr(tight, "database_pool_timeout", 0.01)
+            for number in range(1, 50):
+                await socket.begin(str(number), EVENTS, site=place.id)
+            await server.heard_by(place, 50)
+        await server.heard_by(place, 0)
 
 
 async def test_both_ways_of_reading_tell_the_same(world: World, server: Server, second: Server) -> None:

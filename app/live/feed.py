@@ -143,6 +143,8 @@ class Feed:
         topic.subscribers.discard(subscriber)
         if not topic.subscribers and topic.reading:
             topic.reading.cancel()
+            # Which refers to the topic as well: neither is to wait for the garbage collection.
+            topic.reading = None
             self.topics.pop(topic.site_id, None)
 
     async def close(self) -> None:

@@ -59,7 +59,7 @@ async def _send_all(answers: AsyncGenerator[Answer], send: Send) -> None:
 
 async def _next(answers: AsyncGenerator[Answer], send: Send) -> Answer | None:
     """The next answer, or none at the end; while there is silence, it is broken."""
-    coming = asyncio.ensure_future(anext(answers, None))
+    coming = asyncio.create_task(_coming(answers))
     try:
         while not (await asyncio.wait({coming}, timeout=HEARTBEAT))[0]:
             await _send(send, SILENCE)
@@ -67,6 +67,14 @@ async def _next(answers: AsyncGenerator[Answer], send: Send) -> Answer | None:
     finally:
         coming.cancel()
         await asyncio.wait({coming})
+
+
+async def _coming(answers: AsyncGenerator[Answer]) -> Answer | None:
+    try:
+        return await anext(answers, None)
+    except asyncio.CancelledError:
+        # A task that ends as cancelled would keep what it has waited for, in a circle.
+        return None
 
 
 async def _send(send: Send, part: bytes, last: bool = False) -> None:

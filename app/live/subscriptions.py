@@ -83,7 +83,9 @@ class Subscriptions:
             if self.running > self.settings.subscriptions_per_process:
                 raise TOO_MANY
             context = self.execution.context(identity, language)
-            await context.sign_in()
+            # When a server starts anew, all its subscribers come at once.
+            async with self.feed.turns:
+                await context.sign_in()
             source = await self._source(document, definition, operation, context)
             if isinstance(source, ExecutionResult):
                 yield Answer(errors=[described(error) for error in source.errors or ()])
@@ -121,6 +123,8 @@ class Subscriptions:
             return ExecutionResult(None, executor)
         found: Any = create_source_event_stream(executor)
         source: Source | ExecutionResult = await found
+        # They refer to the executor, and would keep it, and the context, until the next garbage collection.
+        del executor.async_helpers
         return source
 
     async def _resolve(

@@ -203,8 +203,8 @@ class Socket:
                     await self._say_of(id, b"next", answer.body())
             if self.operations.pop(id, None) is task:
                 await self._say_of(id, b"complete")
-        except OSError:
-            # The client has left, which the socket is told of as well.
+        except (OSError, asyncio.CancelledError):
+            # The client has left or stopped it. A task that ends as cancelled would keep all it has read, in a circle.
             pass
         finally:
             self.listening.discard(task)
