@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.config import Misconfigured, Settings
 from app.db.engine import SERVER_ROLE
-from app.db.migrate import current_revision, newest_revision
-from app.db.trouble import MIGRATE, DatabaseTrouble, explained
+from app.db.migrate import current_revision, is_of_newer_code, newest_revision
+from app.db.trouble import MIGRATE, NEWER_CODE, DatabaseTrouble, explained
 from app.live.listener import LOST, connect
 from app.messages.delivery import Maildir, Undelivered, delivery_of
 from app.tokens import UNANSWERED, PublishedKeys
@@ -61,7 +61,8 @@ async def _role(connection: AsyncConnection) -> Finding:
 async def _revision(connection: AsyncConnection) -> Finding:
     current = await current_revision(connection)
     what = f"revision {current or 'none'} of the tables"
-    return Finding(current == newest_revision(), what, MIGRATE)
+    advice = NEWER_CODE if is_of_newer_code(current) else MIGRATE
+    return Finding(current == newest_revision(), what, advice)
 
 
 async def _listening(settings: Settings, database: AsyncEngine) -> Finding:
@@ -118,5 +119,6 @@ async def _dead(connection: AsyncConnection) -> Finding:
 async def require_newest_revision(database: AsyncEngine) -> None:
     """Raises Misconfigured when the tables are not those that this code needs."""
     async with database.connect() as connection:
-        if not (await _revision(connection)).well:
-            raise Misconfigured("The tables are not at the newest revision: run account-management migrate.")
+        found = await _revision(connection)
+        if not found.well:
+            raise Misconfigured(f"The tables are not at the newest revision: {found.advice}.")
