@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from app.config import Misconfigured, Settings
 from app.db import privilege_uses, site_rules, webhooks  # noqa: F401 - their tables belong to the metadata
-from app.db.engine import async_url
+from app.db.engine import SERVER_ROLE, async_url
 from app.db.migrate import alembic_config, current_revision, migrate, newest_revision
 from app.db.outbox import Message
 from app.db.trouble import DatabaseTrouble
@@ -187,7 +187,9 @@ def test_migrations_take_turns_and_do_not_wait_long_for_another_lock(fresh_url: 
 
 
 async def revise_as_newer_code(connection: AsyncConnection) -> None:
+    """A revision that nobody here knows."""
     await connection.execute(text("CREATE TABLE alembic_version AS SELECT '9999' AS version_num"))
+    await connection.execute(text(f"GRANT SELECT ON alembic_version TO {SERVER_ROLE}"))
 
 
 def test_tables_of_newer_code_are_left_alone(fresh_url: str, template: str) -> None:
