@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.config import Misconfigured, Settings
 from app.db.engine import LOST, Unreachable, connect_to_listen, open_connection, server_settings
-from app.db.migrate import current_revision, newest_revision
+from app.db.migrate import current_revision, is_of_newer_code, newest_revision
 from app.db.pool import SETTINGS
-from app.db.trouble import MIGRATE, DatabaseTrouble, explained
+from app.db.trouble import MIGRATE, NEWER_CODE, DatabaseTrouble, explained
 from app.messages.delivery import Maildir, Undelivered, delivery_of
 from app.tokens import UNANSWERED, PublishedKeys
 
@@ -128,7 +128,8 @@ async def _version(connection: AsyncConnection) -> Finding:
 async def _revision(connection: AsyncConnection) -> Finding:
     current = await current_revision(connection)
     what = f"revision {current or 'none'} of the tables"
-    return Finding(current == newest_revision(), what, MIGRATE)
+    advice = NEWER_CODE if is_of_newer_code(current) else MIGRATE
+    return Finding(current == newest_revision(), what, advice)
 
 
 async def _listening(settings: Settings, database: AsyncEngine) -> Finding:

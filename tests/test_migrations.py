@@ -13,10 +13,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from app.config import Misconfigured, Settings
 from app.db import privilege_uses, site_rules, webhooks  # noqa: F401 - their tables belong to the metadata
-from app.db.engine import async_url
+from app.db.engine import SERVER_ROLE, async_url
 from app.db.migrate import alembic_config, current_revision, migrate, newest_revision
 from app.db.outbox import Message
+from app.db.trouble import DatabaseTrouble
+from app.doctor import require_newest_revision
+from app.operating import migrated, with_engine
 from tests.conftest import administer, in_database
 
 T = TypeVar("T")
@@ -165,11 +169,13 @@ def test_migration_that_fails_leaves_nothing_behind(fresh_url: str) -> None:
     assert revision(fresh_url) is None
 
 
-def test_no_migration_waits_long_for_a_lock(fresh_url: str) -> None:
-    patience = []
+def test_migrations_take_turns_and_do_not_wait_long_for_another_lock(fresh_url: str) -> None:
+    patience, turns = [], []
+    turn = "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory' AND granted"
 
     def ask(connection: Connection) -> None:
         patience.append(connection.exec_driver_sql("SHOW lock_timeout").scalar())
+        turns.append(connection.exec_driver_sql(turn).scalar())
 
     event.listen(Engine, "commit", ask)
     try:
@@ -177,6 +183,22 @@ def test_no_migration_waits_long_for_a_lock(fresh_url: str) -> None:
     finally:
         event.remove(Engine, "commit", ask)
     assert len(patience) > 10 and set(patience) == {"5s"}
+    assert set(turns) == {1}
+
+
+async def revise_as_newer_code(connection: AsyncConnection) -> None:
+    """A revision that nobody here knows."""
+    await connection.execute(text("CREATE TABLE alembic_version AS SELECT '9999' AS version_num"))
+    await connection.execute(text(f"GRANT SELECT ON alembic_version TO {SERVER_ROLE}"))
+
+
+def test_tables_of_newer_code_are_left_alone(fresh_url: str, template: str) -> None:
+    in_transaction(fresh_url, revise_as_newer_code)
+    settings = Settings(database_url=fresh_url)
+    with pytest.raises(DatabaseTrouble, match="newer version of the service"):
+        migrated(settings)
+    with pytest.raises(Misconfigured, match="newer version of the service"):
+        with_engine(settings, require_newest_revision)
 
 
 async def write_names(connection: AsyncConnection) -> None:

@@ -22,6 +22,12 @@ def migrate(url: str) -> None:
     command.upgrade(alembic_config(url), "head")
 
 
+def is_of_newer_code(revision: str | None) -> bool:
+    """Whether this code knows nothing of a revision, so that only newer code can have made it."""
+    scripts = ScriptDirectory.from_config(alembic_config(""))
+    return revision is not None and revision not in {script.revision for script in scripts.walk_revisions()}
+
+
 def newest_revision() -> str | None:
     """The revision this code needs."""
     return ScriptDirectory.from_config(alembic_config("")).get_current_head()

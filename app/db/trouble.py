@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import asyncpg
+from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
 from app.db.engine import SERVER_ROLE, Unreachable
 
 MIGRATE = "run account-management migrate"
+NEWER_CODE = "these tables are of a newer version of the service: run that one"
 ADVICE = {
     "08": "look whether PostgreSQL runs, and try again",
     "22023": MIGRATE,  # The role of the server is not there yet.
@@ -50,6 +52,9 @@ def explained(setting: str = "DATABASE_URL", denied: str = DENIED) -> Iterator[N
         yield
     except Unreachable as error:
         raise DatabaseTrouble(str(error), f"check {setting}, and whether PostgreSQL runs there") from error
+    except CommandError as error:
+        # Alembic finds no way from the revision that the database has.
+        raise DatabaseTrouble(str(error), NEWER_CODE) from error
     except (DBAPIError, asyncpg.PostgresError) as error:
         said = error.orig if isinstance(error, DBAPIError) else error
         known = _advice(getattr(said, "sqlstate", None) or "")

@@ -33,15 +33,23 @@ def run(connection: Connection) -> None:
         context.run_migrations()
 
 
+MIGRATING = 5_417_312
+"""The lock of whoever migrates; others wait, and then find nothing left to do."""
+TURN = ("SET lock_timeout = 0", f"SELECT pg_advisory_lock({MIGRATING})", "SET lock_timeout = '5s'")
+
+
 async def connect() -> None:
-    """Open the one connection that migrations need."""
+    """Open the one connection that migrations need, and wait for our turn."""
     url = context.config.attributes["url"]
     engine = create_async_engine(
         async_url(url),
         poolclass=NullPool,
-        async_creator=lambda: open_connection(url, {"lock_timeout": "5s"}),
+        async_creator=lambda: open_connection(url, {}),
     )
     async with engine.connect() as connection:
+        for statement in TURN:
+            await connection.exec_driver_sql(statement)
+        await connection.commit()
         await connection.run_sync(run)
     await engine.dispose()
 
