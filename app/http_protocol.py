@@ -8,10 +8,10 @@ chunks, which it does not know.
 import asyncio
 from http import HTTPStatus
 
-from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from app.http_parser import Parser
 from app.http_response import Answer, HttpFault, Manner
 from app.taking import Taking
 
@@ -24,6 +24,7 @@ MOST_FIELDS = 2**16
 class HttpProtocol(HttpToolsProtocol):
     """One connection. The clock runs while something is awaited from the client, and never while we work."""
 
+    parser: Parser
     taking: Taking
     clock: asyncio.TimerHandle | None = None
     begun = upgraded = False
@@ -37,7 +38,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The first request is awaited."""
         super().connection_made(transport)
-        self.parser = _Parser(self)
+        self.parser = Parser(self)
         self.taking = Taking(transport)
         self._start()
 
@@ -98,7 +99,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The request can be begun, unless it is read again."""
         self.unfinished = 0
-        if not self.is_upgrade_ignored():
+        if not self.parser.is_upgrade_ignored():
             super().on_headers_complete()
             if not self.pipeline:
                 self.answering = self.cycle
@@ -111,7 +112,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The last byte of a request is here."""
         self.unfinished = 0
-        if not self.is_upgrade_ignored():
+        if not self.parser.is_upgrade_ignored():
             self.begun = False
             super().on_message_complete()
 
@@ -122,21 +123,6 @@ class HttpProtocol(HttpToolsProtocol):
         elif self.fault is not None:
             self._tell(self.fault)
         super().on_response_complete()
-
-    def is_upgrade_ignored(self) -> bool:
-        """Whether an upgrade is announced that is none to a WebSocket. What follows a CONNECT is never HTTP."""
-        if not self.parser.should_upgrade() or self._should_upgrade():
-            return False
-        return self.parser.get_method() != b"CONNECT"
-
-    def ignore_upgrade(self) -> HttpRequestParser:
-        """Read the head again as if no upgrade had been announced (RFC 9110, 7.8), for a parser to go on with."""
-        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
-        fields = b"".join(b"%s: %s\r\n" % field for field in self.headers if field[0] != b"upgrade")
-        head = b"%s %s HTTP/%s\r\n%s\r\n" % (method, self.url, version, fields)
-        self.parser = _Parser(self)
-        self.parser.feed_data(head)
-        return self.parser
 
     def handle_websocket_upgrade(self) -> None:
         """From now on, the connection belongs to somebody else, unless they cannot read what they are given."""
@@ -226,31 +212,6 @@ def _leave(cycle: RequestResponseCycle) -> None:
     """Whoever waits for the rest of a request learns at once that it will not come, and says nothing more."""
     cycle.disconnected = True
     cycle.message_event.set()
-
-
-class _Parser(HttpRequestParser):
-    """Reads also the body of a request whose upgrade is ignored, which httptools skips for any upgrade."""
-
-    def __init__(self, protocol: HttpProtocol) -> None:
-        super().__init__(protocol)
-        # As uvicorn has it: the request with which a client closes is answered, whatever comes behind it.
-        self.set_dangerous_leniencies(lenient_data_after_close=True)
-        self.protocol = protocol
-
-    def feed_data(self, data: bytes) -> None:  # type: ignore[override]
-        """Read on. Raises HttpParserUpgrade at what is no HTTP."""
-        parser: HttpRequestParser = self
-        rest = memoryview(data)
-        while True:
-            try:
-                # The method that is overridden: each such request would be a call within that of the one before.
-                HttpRequestParser.feed_data(parser, rest)
-            except HttpParserUpgrade as upgrade:
-                if not self.protocol.is_upgrade_ignored():
-                    raise
-                parser, rest = self.protocol.ignore_upgrade(), rest[upgrade.args[0] :]
-            else:
-                return
 
 
 def _response(fault: HttpFault, manner: Manner) -> bytes:
