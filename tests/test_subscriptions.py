@@ -27,6 +27,7 @@ from app.http_protocol import HttpProtocol
 from app.live import feed, listener
 from app.live.feed import Topic
 from app.live.listener import APPLICATION
+from app.live.payload import Payloads
 from app.query.ids import parse_id
 from app.rules import ContactType
 from app.server import create_app
@@ -774,6 +775,25 @@ async def test_the_same_person_is_read_for_once(
         assert all(answer == answers[0] for answer in answers)
     assert len(most) == 1
     await until(lambda: payloads.reading == {})
+
+
+async def test_what_cannot_be_read_for_who_has_left_is_nobodys_concern(
+    world: World, server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = await world.site()
+
+    async def fail(*_: Any) -> None:
+        await until(lambda: not server.listeners(place))
+        raise ConnectionError
+
+    monkeypatch.setattr(Payloads, "_payload", fail)
+    reading = server.subscriptions.payloads.reading
+    async with listening("websocket", server, place.primary, EVENTS, place):
+        await save_contact(place)
+        await until(lambda: bool(reading))
+    await until(lambda: not reading)
+    gc.collect()
+    assert [record.message for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
 
 
 async def test_contacts_and_others_stay_unseen_in_what_is_told_of_the_site(

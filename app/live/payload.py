@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self
 
 import asyncpg
@@ -79,9 +80,15 @@ class Payloads:
         if task is None:
             task = asyncio.create_task(self._in_turn(subscribed, change, context))
             self.reading[key] = task
-            task.add_done_callback(lambda _task: self.reading.pop(key))
+            task.add_done_callback(partial(self._is_read, key))
         # Who leaves must not take the answer away from those who stay.
         return await asyncio.shield(task)
+
+    def _is_read(self, key: Any, task: asyncio.Task[Answer]) -> None:
+        del self.reading[key]
+        # Who waits is told what went wrong. Where nobody does any more, nobody need be, not even the log.
+        if not task.cancelled():
+            task.exception()
 
     async def _in_turn(self, subscribed: Subscribed, change: Change, context: Context) -> Answer:
         async with self.turns:
