@@ -1,9 +1,11 @@
 """Looks whether a service can run as it is set up, and says what to do where it cannot."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -166,13 +168,20 @@ async def _issuer(settings: Settings) -> Finding:
 async def _mail(settings: Settings) -> Finding:
     delivery = delivery_of(settings)
     if isinstance(delivery, Maildir):
-        return Finding(True, f"messages go to the folder {delivery.folder}")
+        what = f"messages go to the folder {delivery.folder}"
+        return Finding(_takes_files(delivery.folder), what, "let the service write there, or set SMTP_URL")
     what = f"mail server {delivery.host}"
     try:
         await delivery.greet()
     except Undelivered as error:
         return Finding(False, f"{what}: {error}", "check SMTP_URL and the network")
     return Finding(True, what)
+
+
+def _takes_files(folder: Path) -> bool:
+    """Whether a folder can be written to, or be made."""
+    nearest = next(place for place in (folder, *folder.parents) if place.exists())
+    return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
 
 
 async def _dead(database: AsyncEngine) -> Finding:

