@@ -93,7 +93,9 @@ class Settings(BaseSettings):
         description="Signature algorithms that are accepted, as a JSON list.",
     )
     oidc_claim_ibm_id: str = Field("preferred_username", description="Claim that holds the IBMid.")
-    oidc_claim_email: str = Field("email", description="Claim that holds the e-mail address.")
+    oidc_claim_email: str = Field(
+        "email", description="Claim that holds the e-mail address; taken at the first sign-in."
+    )
     oidc_claim_first_name: str = Field("given_name", description="Claim that holds the first name.")
     oidc_claim_last_name: str = Field("family_name", description="Claim that holds the last name.")
     page_size_limit: int = Field(100, ge=1, le=500, description="Most rows a client may ask for in one page.")
