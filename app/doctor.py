@@ -83,7 +83,7 @@ async def _reached(settings: Settings) -> Finding:
         ignored = f"let the pooler have ignore_startup_parameters = {', '.join(_told(settings))}"
         other_advice = "check DATABASE_URL and run account-management migrate"
         return Finding(False, f"database: {str(error) or repr(error)}", ignored if refused else other_advice)
-    return Finding(True, "database")
+    return Finding(True, "the database is reached")
 
 
 @asynccontextmanager
