@@ -87,7 +87,7 @@ async def _reached(settings: Settings) -> Finding:
         return Finding(False, f"database: {error}", advice)
     except TimeoutError as error:
         raise Unreachable(f"no answer within {PATIENCE:.0f} seconds") from error
-    return Finding(True, "database")
+    return Finding(True, "the database is reached")
 
 
 @asynccontextmanager

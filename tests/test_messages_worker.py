@@ -397,7 +397,7 @@ async def test_a_worker_killed_ten_times_amid_five_hundred_messages_loses_none(o
         }
         async with killer_of(environment, every=40, kills=10) as killer:
             inbox.on_data = killer.on_data
-            await until_all_are_sent(own, 60, retried_at_once=True)
+            await until_all_are_sent(own, 180, retried_at_once=True)
     assert (killer.killed, len(killer.pids)) == (10, 12)
     sent = Counter(inbox.ids)
     assert set(sent) == ids
