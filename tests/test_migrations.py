@@ -19,7 +19,7 @@ from app.db.engine import SERVER_ROLE, async_url
 from app.db.migrate import alembic_config, current_revision, migrate, newest_revision
 from app.db.outbox import Message
 from app.db.trouble import DatabaseTrouble
-from app.doctor import require_newest_revision
+from app.doctor import require_database
 from app.operating import migrated, with_engine
 from tests.conftest import administer, in_database
 
@@ -198,7 +198,7 @@ def test_tables_of_newer_code_are_left_alone(fresh_url: str, template: str) -> N
     with pytest.raises(DatabaseTrouble, match="newer version of the service"):
         migrated(settings)
     with pytest.raises(Misconfigured, match="newer version of the service"):
-        with_engine(settings, require_newest_revision)
+        with_engine(settings, lambda engine: require_database(settings, engine))
 
 
 async def write_names(connection: AsyncConnection) -> None:
