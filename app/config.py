@@ -81,7 +81,9 @@ class Settings(BaseSettings):
         description="Serve the explorer, and sign tokens for the demo persons with a key of our own. "
         "Cannot be switched on together with `OIDC_ISSUER`.",
     )
-    oidc_issuer: str | None = Field(None, description="OpenID Connect issuer whose tokens are accepted.")
+    oidc_issuer: str | None = Field(
+        None, description="OpenID Connect issuer whose tokens are accepted, to the letter as they name it."
+    )
     oidc_audience: str | None = Field(None, description="Audience that a token must name.")
     oidc_jwks_url: str | None = Field(
         None,
