@@ -195,6 +195,7 @@ async def _dead(database: AsyncEngine) -> Finding:
 
 async def require_database(settings: Settings, database: AsyncEngine) -> None:
     """Raises Misconfigured when the database, or the way to it, is not what this code needs."""
-    async for finding in _database(settings, database):
+    # All of them are looked at first: who stops in between would leave a connection open.
+    for finding in [finding async for finding in _database(settings, database)]:
         if not finding.well:
             raise Misconfigured(f"{finding.what}: {finding.advice}")
