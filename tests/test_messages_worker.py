@@ -385,8 +385,8 @@ async def killer_of(environment: dict[str, str], every: int, kills: int) -> Asyn
         await starter.wait()
 
 
-async def test_a_worker_killed_ten_times_amid_five_hundred_messages_loses_none(own: World) -> None:
-    ids = await many(own, 500)
+async def test_a_worker_killed_five_times_amid_two_hundred_messages_loses_none(own: World) -> None:
+    ids = await many(own, 200)
     async with mail_server(Inbox()) as inbox:
         environment = {
             "DATABASE_URL": url_of(own.database),
@@ -395,17 +395,17 @@ async def test_a_worker_killed_ten_times_amid_five_hundred_messages_loses_none(o
             "MAIL_FROM": SENDER,
             "LOG_FORMAT": "json",
         }
-        async with killer_of(environment, every=40, kills=10) as killer:
+        async with killer_of(environment, every=30, kills=5) as killer:
             inbox.on_data = killer.on_data
             await until_all_are_sent(own, 180, retried_at_once=True)
-    assert (killer.killed, len(killer.pids)) == (10, 12)
+    assert (killer.killed, len(killer.pids)) == (5, 7)
     sent = Counter(inbox.ids)
     assert set(sent) == ids
     repeats = sum(count - 1 for count in sent.values())
-    assert repeats >= 5, "those that were taken before the worker was killed come again"
+    assert repeats >= 3, "those that were taken before the worker was killed come again"
     rows = await own.rows(Message)
     assert {row.state for row in rows} == {MessageState.SENT}
-    assert sum(row.attempts > 1 for row in rows) >= 10
+    assert sum(row.attempts > 1 for row in rows) > 3
 
 
 async def test_the_recipient_is_the_person_of_the_message(own: World, settings: Settings) -> None:
