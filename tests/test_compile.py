@@ -3,8 +3,10 @@
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -121,6 +123,27 @@ async def test_the_rights_at_a_site_are_asked_of_the_site_and_not_of_its_rows(
     ((sql, _),) = asked
     assert "site.id = ANY" in sql
     assert "access_request.site_id = ANY" not in sql
+
+
+@pytest.mark.parametrize(
+    ("table", "found_by", "order"),
+    [
+        ("access_request", "site_id", "created_at, id"),
+        ("history_event", "stream", "number"),
+        ("message", "site_id", "created_at, id"),
+        ("webhook_delivery", "webhook_id", "created_at, id"),
+    ],
+)
+async def test_an_index_has_a_long_list_in_its_order(
+    world: World, table: str, found_by: str, order: str
+) -> None:
+    statement = f"EXPLAIN SELECT FROM {table} WHERE {found_by} = '{uuid4()}' ORDER BY {order}"
+    async with world.database.connect() as connection:
+        # Whatever PostgreSQL takes for cheaper while there are few rows: only without an index, it has to sort.
+        await connection.execute(sa.text("SET LOCAL enable_sort = off"))
+        plan = "\n".join(await connection.scalars(sa.text(statement)))
+    assert "Sort" not in plan
+    assert "Index" in plan
 
 
 async def test_documents_that_differ_in_names_share_a_statement_without_them(
