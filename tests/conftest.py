@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from shutil import disk_usage
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
@@ -29,6 +30,10 @@ examples.load_profile("untimed")
 
 CARELESS = ("fsync", "full_page_writes", "synchronous_commit")
 """What PostgreSQL does for the sake of power cuts only."""
+MEMORY = Path("/dev/shm")  # noqa: S108 - the folders in it are made with names of their own
+"""A file system in memory, as Linux has it."""
+ROOM = 4 * 2**30
+"""The bytes that have to be free there for a database to be put in it."""
 
 
 @pytest.fixture(scope="session")
@@ -38,8 +43,13 @@ def server_url() -> Iterator[str]:
     if given:
         yield given
         return
-    # Not below pytest's own folder: as root, PostgreSQL runs as another user, who may not enter there.
-    with TemporaryDirectory(prefix="postgresql-") as folder, embedded_postgresql(Path(folder)) as url:
+    # Not below pytest's own folder: as root, PostgreSQL runs as another user, who may not enter there. In memory, a
+    # database is made ten times as fast.
+    place = MEMORY if MEMORY.is_dir() and disk_usage(MEMORY).free >= ROOM else None
+    with (
+        TemporaryDirectory(prefix="postgresql-", dir=place) as folder,
+        embedded_postgresql(Path(folder)) as url,
+    ):
         # Tests may lose their data in a power cut; in exchange they do not wait for the disk.
         careless = [f"ALTER SYSTEM SET {name} = off" for name in CARELESS]
         asyncio.run(administer(url, *careless, "SELECT pg_reload_conf()"))
