@@ -16,7 +16,7 @@ from sqlalchemy.engine.result import IteratorResult
 
 from app.db.models import Base
 from app.db.statements import (
-    Mapped,
+    MappedTable,
     Prepared,
     Values,
     by_key,
@@ -25,24 +25,25 @@ from app.db.statements import (
     prepared_for,
     together,
 )
-from app.db.writes import Kept, Write, adding, batches, changed, changing
+from app.db.writes import Loaded, Write, adding, batches, changed, changing
 
 Row = TypeVar("Row", bound=Base)
 Key = tuple[Any, ...]
-"""A class, and the values of its table's key."""
+"""What SQLAlchemy calls an identity key: a class, and the values of its table's primary key."""
 
 
 @dataclass
 class Session:
     """The rows of one transaction. What is changed in them, added or deleted is written before the next statement.
 
-    A row is one object, however often it is read, and shows what the database said of it last.
+    A row is one object, however often it is read, and shows what the database said of it last. `connection` is one of
+    asyncpg, in a transaction that has begun (see `transaction.begin`).
     """
 
     connection: Any
     keeps: bool = True
     """Whether the transaction is kept in the end, or taken back."""
-    _kept: dict[Key, Kept] = field(default_factory=dict)
+    _identity_map: dict[Key, Loaded] = field(default_factory=dict)
     _new: list[Base] = field(default_factory=list)
     _deleted: list[Base] = field(default_factory=list)
     _flushes: bool = True
@@ -69,8 +70,8 @@ class Session:
     async def get(self, model: type[Row], key: Any) -> Row | None:
         """The row with a key, which is only asked for when it has not been read yet; nothing when there is none."""
         keys = key if isinstance(key, tuple) else (key,)
-        kept = self._kept.get((model, *keys))
-        return cast(Row, kept.row) if kept else await self.newest(model, key)
+        loaded = self._identity_map.get((model, *keys))
+        return cast(Row, loaded.row) if loaded else await self.newest(model, key)
 
     async def get_one(self, model: type[Row], key: Any) -> Row:
         """The same, of a row that is there."""
@@ -79,7 +80,7 @@ class Session:
         return row
 
     async def newest(self, model: type[Row], key: Any) -> Row | None:
-        """The row with a key as the database has it now; nothing when there is none."""
+        """The row with a key as the database has it now (`populate_existing`); nothing when there is none."""
         keys = key if isinstance(key, tuple) else (key,)
         named = dict(zip(mapped(model).key, keys, strict=True))
         row: Row | None = (await self.execute(by_key(model), named)).scalar()
@@ -87,8 +88,8 @@ class Session:
 
     def add(self, row: Base) -> None:
         """A row that is new, and gets its key at once; one that was read is written anyway."""
-        kept = self._kept.get(_key_of(row))
-        if kept is None or kept.row is not row:
+        loaded = self._identity_map.get(_key_of(row))
+        if loaded is None or loaded.row is not row:
             given = row.__dict__
             given |= {n: make() for n, make in mapped(type(row)).defaults.items() if given.get(n) is None}
             self._new.append(row)
@@ -105,12 +106,14 @@ class Session:
     async def flush(self) -> None:
         """Write what is new, then what has changed, then what is to be gone."""
         new, self._new = self._new, []
-        changes = [changing(kept, names) for kept in self._kept.values() if (names := changed(kept))]
+        changes = [
+            changing(loaded, names) for loaded in self._identity_map.values() if (names := changed(loaded))
+        ]
         for batch in batches([*map(adding, new), *changes]):
             await self._write(batch)
         deleted, self._deleted = self._deleted, []
         for row in deleted:
-            del self._kept[_key_of(row)]
+            del self._identity_map[_key_of(row)]
             sql, arguments = deleting(type(row)).call(row.__dict__)
             await self.connection.execute(sql, *arguments)
 
@@ -130,15 +133,15 @@ class Session:
         Rows that are read in it are forgotten after it; when it fails, all rows are, and have to be read again.
         """
         await self.flush()
-        before = set(self._kept)
+        before = set(self._identity_map)
         try:
             async with self.connection.transaction():
                 yield
                 await self.flush()
         except BaseException:
-            self._kept, self._new, self._deleted = {}, [], []
+            self._identity_map, self._new, self._deleted = {}, [], []
             raise
-        self._kept = {key: kept for key, kept in self._kept.items() if key in before}
+        self._identity_map = {key: loaded for key, loaded in self._identity_map.items() if key in before}
 
     def _read(self, prepared: Prepared, record: Any) -> tuple[Any, ...]:
         return tuple(
@@ -150,16 +153,16 @@ class Session:
             for item in prepared.items
         )
 
-    def _row(self, table: Mapped, values: Values) -> Base | None:
+    def _row(self, table: MappedTable, values: Values) -> Base | None:
         """The object of a row; nothing where an outer join found none."""
         key = (table.model, *(values[name] for name in table.key))
         if key[1] is None:
             return None
-        kept = self._kept.get(key)
-        return self._keep(kept.row if kept else table.model(), table, values)
+        loaded = self._identity_map.get(key)
+        return self._keep(loaded.row if loaded else table.model(), table, values)
 
-    def _keep(self, row: Base, table: Mapped, values: Values) -> Base:
-        self._kept[(table.model, *(values[name] for name in table.key))] = Kept(row, values)
+    def _keep(self, row: Base, table: MappedTable, values: Values) -> Base:
+        self._identity_map[(table.model, *(values[name] for name in table.key))] = Loaded(row, values)
         row.__dict__.update(values)
         return row
 

@@ -23,8 +23,11 @@ Process = Callable[[Any], Any] | None
 
 
 @dataclass(frozen=True, eq=False)
-class Mapped:
-    """A table as its rows are read and written."""
+class MappedTable:
+    """A table as its rows are read and written: the part of SQLAlchemy's mapper that is needed here.
+
+    `reads` are what turns the driver's values into ours, in the order of `names`; `defaults` make what is not given.
+    """
 
     model: type[Base]
     names: tuple[str, ...]
@@ -48,10 +51,10 @@ class Mapped:
 
 
 @cache
-def mapped(model: type[Base]) -> Mapped:
+def mapped(model: type[Base]) -> MappedTable:
     """The table of a class, whose attributes are called like its columns."""
     table = model.__table__
-    return Mapped(
+    return MappedTable(
         model,
         tuple(table.c.keys()),
         tuple(column.name for column in table.primary_key),
@@ -79,7 +82,7 @@ class Item:
     place: int
     name: str
     columns: tuple[Any, ...]
-    table: Mapped | None = None
+    table: MappedTable | None = None
     reads: Process = None
 
 

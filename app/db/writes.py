@@ -12,8 +12,8 @@ from app.db.statements import Prepared, Values, inserting, mapped, prepared_for,
 
 
 @dataclass
-class Kept:
-    """A row, and its values as the database has them."""
+class Loaded:
+    """A row, and its values as the database has them, by which changes are found."""
 
     row: Base
     values: Values
@@ -41,27 +41,27 @@ def adding(row: Base) -> Write:
     return Write(row, prepared, *prepared.call(needed), values)
 
 
-def changed(kept: Kept) -> tuple[str, ...]:
+def changed(loaded: Loaded) -> tuple[str, ...]:
     """Which values of a row differ from those that the database has."""
-    given = kept.row.__dict__
+    given = loaded.row.__dict__
     return tuple(
         name
-        for name, value in kept.values.items()
+        for name, value in loaded.values.items()
         if given[name] is not value and (_is_sql(given[name]) or given[name] != value)
     )
 
 
-def changing(kept: Kept, names: tuple[str, ...]) -> Write:
+def changing(loaded: Loaded, names: tuple[str, ...]) -> Write:
     """How the values that differ are written."""
-    table, given = mapped(type(kept.row)), kept.row.__dict__
+    table, given = mapped(type(loaded.row)), loaded.row.__dict__
     if any(_is_sql(given[name]) for name in names):
-        is_row = [table.table.c[name] == kept.values[name] for name in table.key]
+        is_row = [table.table.c[name] == loaded.values[name] for name in table.key]
         changes = sa.update(table.table).where(*is_row).values({name: given[name] for name in names})
         prepared, needed = prepared_for(changes.returning(*table.table.c))
     else:
         new = {f"new_{name}": given[name] for name in names}
-        prepared, needed = updating(table.model, names), kept.values | new
-    return Write(kept.row, prepared, *prepared.call(needed), kept.values)
+        prepared, needed = updating(table.model, names), loaded.values | new
+    return Write(loaded.row, prepared, *prepared.call(needed), loaded.values)
 
 
 def batches(writes: Iterable[Write]) -> Iterator[list[Write]]:
