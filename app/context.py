@@ -34,7 +34,7 @@ from app.query.collect import Selected, collect, walk
 from app.query.cost import MAXIMUM_OBJECTS, spend
 from app.query.declare import Arguments, Paged, Relation
 from app.query.ids import parse_id
-from app.query.load import Reader
+from app.query.load import Interpreter
 from app.query.page import MAXIMUM_SIZE, Page
 from app.rules import Event, Language
 from app.violations import meaning
@@ -121,7 +121,7 @@ class Context:
         """Read what is selected below a root field, by interpreting it."""
         self.accept(selected)
         async with self.snapshot() as session:
-            return await Reader(session, self).root(selected)
+            return await Interpreter(session, self).root(selected)
 
     @asynccontextmanager
     async def transaction(self, keep: bool = True) -> AsyncIterator["Transaction"]:
@@ -170,7 +170,7 @@ class Interpreted:
         if context.actor.user_id:
             standings = await standings_of(session, context.actor.user_id)
             context.actor = replace(context.actor, standings=standings)
-        return (await Reader(session, context).complete(self.selected.shape, [values]))[0]
+        return (await Interpreter(session, context).complete(self.selected.shape, [values]))[0]
 
 
 def key_in(id: str, model: type[Base], *path: str | int) -> UUID:

@@ -27,7 +27,7 @@ from app.http_request import Operation
 from app.http_response import NO_DATA, Answer, HttpFault
 from app.language import preferred
 from app.privilege_uses import Uses
-from app.query.run import Engine
+from app.query.engine import Engine
 from app.tokens import Verifier
 
 log = structlog.get_logger()

@@ -32,7 +32,7 @@ from app.live.subscriptions import Subscriptions
 from app.log import configure_logging
 from app.on_demand import endpoint, workers
 from app.privilege_uses import Uses, writing_uses
-from app.query.run import Engine
+from app.query.engine import Engine
 from app.schema.schema import executable_schema
 from app.tokens import PublishedKeys, Verifier
 

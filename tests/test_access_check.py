@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from httpx2 import AsyncClient
 
-from app.query.run import Engine
+from app.query.engine import Engine
 from app.rules import CATALOG, PRIVILEGES, Level, PrivilegeName, PurchaseAndDownloadLevel, ViewLevel
 from tests.test_engine import both
 from tests.test_engine import interpreted as interpreted

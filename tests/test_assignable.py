@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.actor import STANDINGS
 from app.db.deciders import Decider
 from app.db.models import Membership
+from app.query.engine import Engine
 from app.query.ids import parse_id
-from app.query.run import Engine
 from app.rules import (
     PRIVILEGES,
     AccessRequestKind,

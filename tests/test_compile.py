@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from app.config import Settings
 from app.db.pool import Pool
 from app.limits import MAXIMUM_ROOT_FIELDS
+from app.query.engine import Engine
 from app.query.jsontext import (
     LONGEST_CALL,
     MOST_ALONE,
@@ -24,7 +25,6 @@ from app.query.jsontext import (
     text_of,
     with_parameters,
 )
-from app.query.run import Engine
 from tests.world import World
 
 readable = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))

@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.query.engine import Engine
 from app.query.ids import write_id
-from app.query.run import Engine
 from app.rules import HEARD_BY, ContactType, Topic
 from tests.test_constraints import stopped
 from tests.test_contacts import MANAGERS, OTHERS

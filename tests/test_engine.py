@@ -30,8 +30,8 @@ from hypothesis_graphql import queries
 from app.db.models import AccessRequest, Membership
 from app.db.outbox import UndeliverableAddress
 from app.db.privilege_uses import PrivilegeUse
+from app.query.engine import Engine
 from app.query.ids import write_id
-from app.query.run import Engine
 from app.rules import (
     AccessRequestState,
     ContactType,

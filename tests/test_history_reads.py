@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from graphql import GraphQLObjectType, get_named_type
 
 from app.db.models import HistoryEvent, Membership
+from app.query.engine import Engine
 from app.query.ids import write_id
-from app.query.run import Engine
 from app.rules import ContactType, Event
 from app.schema.kept import MODELS, PATHS
 from app.schema.schema import executable_schema

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.db.outbox import Message
-from app.query.run import Engine
+from app.query.engine import Engine
 from app.rules import Language, MessageFault, MessageState
 from tests.world import UPDATE, VIEW, Person, Place, World, ago
 

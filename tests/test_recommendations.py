@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models import Site
-from app.query.run import Engine
+from app.query.engine import Engine
 from app.rules import AccessRequestState, RecommendationCode, Role
 from tests.world import UPDATE, VIEW, Person, Place, World, ago
 

@@ -11,7 +11,7 @@ from app.config import Settings
 from app.db.models import User
 from app.db.outbox import Message, UndeliverableAddress
 from app.messages import bounces
-from app.query.run import Engine
+from app.query.engine import Engine
 from app.rules import ContactType, MessageState
 from tests.post import Inbox, mail_server, make_due, run_dry, worker_to
 from tests.test_engine import both

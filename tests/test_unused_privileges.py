@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models import Membership
 from app.db.privilege_uses import PrivilegeUse
+from app.query.engine import Engine
 from app.query.ids import parse_id
-from app.query.run import Engine
 from app.rules import DAYS_UNUSED, PRIVILEGES, Level, PrivilegeName, Role, UpdateLevel, ViewLevel
 from tests.test_engine import both
 from tests.test_engine import interpreted as interpreted

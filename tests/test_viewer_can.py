@@ -14,8 +14,8 @@ from app.db.nominations import Nomination
 from app.db.preferences import CalendarSubscription
 from app.identity import standings_of
 from app.policy import Action, allows, denial
+from app.query.engine import Engine
 from app.query.ids import parse_id, write_id
-from app.query.run import Engine
 from app.rules import (
     CALENDAR_SUBSCRIPTIONS,
     AccessRequestState,

@@ -33,11 +33,18 @@ from app.query.declare import METADATA, Declaration
 EXTENSION = "strawberry-definition"
 MOST_FIELDS = 5_000
 """Of all types, more than there are."""
+FieldArguments = Mapping[int, Mapping[str, Any]]
+"""The arguments of fields in a request, by the `id` of the `Selected` that stands for the field."""
 
 
 @dataclass(frozen=True, eq=False)
 class Selected:
-    """A selected field: its key in the response, its declaration, its arguments, and what is selected below."""
+    """A selected field: its key in the response, its declaration, its arguments, and what is selected below.
+
+    `owner` and `name` are the type and the field of the schema; `nodes` are all places in the document that select it.
+    `shapes` are what is selected of each object type that can stand there, by its name; leaves have none. Fields are
+    compared by identity: what belongs to one is kept by its `id` (see `FieldArguments`).
+    """
 
     key: str
     owner: str

@@ -4,14 +4,14 @@ Every object becomes an expression of its JSON text, every relation a subquery o
 whole page is one statement on one snapshot and Python only passes the text on. The long lists of a root are columns of
 their own, so that they are not copied into a longer text; all columns are read as bytes. What the caller may see is
 compiled in from the policy. A statement is compiled once for each shape; whatever differs between requests of the same
-shape (keys, cursors, the caller and their sites) is a parameter, filled in by `run`. So are the names which clients
-chose.
+shape (keys, cursors, the caller and their sites) is a parameter, filled in for each request
+(see `plan`). So are the names which clients chose.
 
 SQLAlchemy writes what depends on the declarations alone, once (see `template`). What is left for each document is to
 put the texts into one another, so that a document nobody has sent before is answered nearly as fast as any other.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from graphql import GraphQLNonNull
 
 from app.policy import SEEING
-from app.query.collect import Selected, Shape
+from app.query.collect import FieldArguments, Selected, Shape
 from app.query.compile_caller import CallerColumns
 from app.query.compile_choice import chosen, looked_up, parts_of
 from app.query.compile_column import column_text
@@ -60,7 +60,7 @@ from app.query.jsontext import (
 from app.query.plan import Parameter, Plan, Run, Unplannable
 from app.query.relations import is_joined, references
 from app.query.structure import Given, given_in
-from app.query.template import Template, Value
+from app.query.template import Template, ValueOf
 
 LONGEST = 500_000
 """Characters of a statement. PostgreSQL takes longer to plan one than the interpreter needs for many short ones."""
@@ -70,7 +70,7 @@ LONGEST = 500_000
 class Compiler:
     """Compiles the reads of one operation."""
 
-    arguments: Mapping[int, Mapping[str, Any]]
+    arguments: FieldArguments
     parameters: list[Parameter] = field(default_factory=list)
     paged: list[Selected] = field(default_factory=list)
     unread: list[Selected] = field(default_factory=list)
@@ -177,8 +177,8 @@ class Compiler:
                 return self.object(selected.shape, relation.model)
             case Relation() as relation:
                 return self._related(selected, relation, model)
-            case Chosen() as given:
-                return [chosen(self, selected, given, model)]
+            case Chosen() as choice:
+                return [chosen(self, selected, choice, model)]
             case Parts() as parts:
                 return parts_of(self, selected, parts, model)
             case Find() as find:
@@ -251,5 +251,5 @@ class Compiler:
         return given_in(self.arguments.get(id(selected), {}))
 
 
-def _of_field(value_of: Value, number: int) -> Callable[[Run], Any]:
+def _of_field(value_of: ValueOf, number: int) -> Callable[[Run], Any]:
     return lambda run: value_of(run, number)

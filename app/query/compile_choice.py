@@ -1,6 +1,6 @@
 """What depends on a condition, as SQL: given values, lists of parts, and rows that are looked up."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by, array
 from app.db.models import User
 from app.language import spoken
 from app.policy import visible
-from app.query.collect import Selected, Shape
+from app.query.collect import FieldArguments, Selected, Shape
 from app.query.declare import Chosen, Lookup, Parts, Some
 from app.query.given import Part, Sifted, Writer
 from app.query.jsontext import Pieces, Sql, constant, merged, text_of
@@ -23,7 +23,7 @@ from app.rules import Language
 class Compiler(Protocol):
     """What is needed of the compiler (see `compile`)."""
 
-    arguments: Mapping[int, Mapping[str, Any]]
+    arguments: FieldArguments
 
     def fill(self, template: Template, selected: Selected | None = None, **texts: str) -> Sql: ...
     def object(self, shape: Shape, model: Any) -> Pieces: ...

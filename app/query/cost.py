@@ -7,15 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.errors import bad_input
-from app.query.collect import Selected
+from app.query.collect import FieldArguments, Selected
 from app.query.declare import Chosen, Find, Lookup, Paged, Parts, Relation, Value
 from app.query.page import DEFAULT_SIZE, asked_size
 
 MAXIMUM_OBJECTS = 25_000
-Arguments = Mapping[int, Mapping[str, Any]]
 
 
-def objects(selected: Selected, arguments: Arguments | None = None) -> int:
+def objects(selected: Selected, arguments: FieldArguments | None = None) -> int:
     """How many objects a selection can bring at most; a list without pages counts as a page of the usual size.
 
     `arguments` by the id of the selection replace those it was collected with.

@@ -1,6 +1,7 @@
 """How a field of the schema says what it reads: a column, a group, a computed value, a relation.
 
-The declaration rides on the Strawberry field as metadata; `collect` finds it there and `load` acts on it.
+The declaration rides on the Strawberry field as metadata; `collect` finds it there, `compile` makes SQL of it, and
+`load` is the other meaning of it, for what is not compiled.
 A relation needs no rule of its own: the rows of a table are always those that `policy.seen` leaves.
 """
 
@@ -16,7 +17,7 @@ from app.db.models import Base
 from app.policy import Action, allowed
 
 METADATA = "reads"
-Parameter = Callable[[Any, Callable[[Mapping[str, Any]], Any]], Any]
+MakeParameter = Callable[[Any, Callable[[Mapping[str, Any]], Any]], Any]
 """Makes an SQL expression of a type out of a function that finds its value in the arguments."""
 
 
@@ -27,7 +28,7 @@ class Arguments:
     literals of them; the compiler makes parameters that are filled in anew for every request.
     """
 
-    def __init__(self, values: Mapping[str, Any], parameter: Parameter | None = None) -> None:
+    def __init__(self, values: Mapping[str, Any], parameter: MakeParameter | None = None) -> None:
         self.values = values
         self.parameter = parameter or (lambda kind, value_of: sa.literal(value_of(values), kind))
 

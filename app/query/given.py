@@ -8,7 +8,7 @@ from uuid import UUID
 
 from graphql import GraphQLEnumType, GraphQLScalarType, get_named_type
 
-from app.query.collect import Selected, Shape
+from app.query.collect import FieldArguments, Selected, Shape
 from app.query.declare import Relation, Some, Value
 from app.query.rows import TYPE
 from app.rules import Language
@@ -45,7 +45,7 @@ class Reader(Protocol):
 class Writer:
     """Writes given values, leaves gaps for what they refer to, and gathers the keys of that."""
 
-    arguments: Mapping[int, Mapping[str, Any]]
+    arguments: FieldArguments
     caller: Reader
     parts: list[Part] = field(default_factory=list)
     keys: dict[int, list[UUID | None]] = field(default_factory=dict)

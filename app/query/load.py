@@ -1,4 +1,4 @@
-"""Second pass of a read: the selected tree, filled from the database.
+"""The interpreter: the selected tree, filled from the database for graphql-core, where no compiled statement answers.
 
 One statement per selected relation (two for a connection whose `totalCount` is selected), whatever the number
 of rows: the children of all parents are fetched together by their keys. graphql-core then completes the values;
@@ -54,8 +54,8 @@ from app.query.sift import sifted
 
 
 @dataclass
-class Reader:
-    """Reads for one caller over one connection."""
+class Interpreter:
+    """Reads for one caller over one connection; a test demands the same of it as of the compiler, to the byte."""
 
     connection: Session
     caller: Caller

@@ -1,6 +1,6 @@
 """The rows of a `Lookup`: its inputs, each beside the row that was asked for."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,17 +9,16 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.errors import bad_input
 from app.privilege_uses import Use
-from app.query.declare import Lookup
+from app.query.declare import Lookup, MakeParameter
 from app.rules import BATCH_LIMIT, PrivilegeName
 
 PLACE = sa.literal_column("asked.place", sa.BigInteger)
 """Where an input stands among the others."""
 USE = "#use"
 """Under this label a row carries the use of a privilege that asking for it is."""
-Parameter = Callable[[Any, Callable[[Mapping[str, Any]], Any]], Any]
 
 
-def rows(lookup: Lookup, parameter: Parameter, allowed: sa.ColumnElement[bool]) -> Any:
+def rows(lookup: Lookup, parameter: MakeParameter, allowed: sa.ColumnElement[bool]) -> Any:
     """What to select from. `parameter` makes an array of a type out of a function that finds it in the arguments."""
 
     def column(name: str) -> Any:

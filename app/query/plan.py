@@ -9,7 +9,7 @@ from uuid import UUID
 from app.actor import Actor, Identity
 from app.db.pool import plain
 from app.privilege_uses import Use
-from app.query.collect import Selected
+from app.query.collect import FieldArguments, Selected
 from app.query.page import Page
 from app.rules import Language
 
@@ -40,7 +40,7 @@ class Run:
     """
 
     identity: Identity
-    arguments: Mapping[int, Mapping[str, Any]]
+    arguments: FieldArguments
     pages: Mapping[int, Page]
     wished: Language | None = None
     keys: Mapping[int, list[UUID | None]] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from app.actor import Identity
 from app.db.pool import Pool
 from app.errors import bad_input
 from app.query import plan as planned
-from app.query.collect import Selected
+from app.query.collect import FieldArguments, Selected
 from app.query.declare import OfCaller, Value
 from app.query.forest import Forest
 from app.query.given import Values, Writer
@@ -22,13 +22,12 @@ from app.query.lookup import uses_in
 from app.query.page import Page
 from app.query.plan import Plan, Run
 
-ById = Mapping[int, Mapping[str, Any]]
 Json = list[bytes]
 """A text in pieces: it can be long, and is put together when all of the answer is there."""
 NULL = [b"null"]
 
 
-class Rows(Protocol):
+class Database(Protocol):
     """Where statements are sent: the pool, or a transaction."""
 
     async def row(self, sql: str, values: Sequence[Any]) -> Any:
@@ -61,7 +60,7 @@ class Prepared:
     pool: Pool
     forest: Forest
     plans: list[Plan]
-    arguments: ById
+    arguments: FieldArguments
     pages: Mapping[int, Page]
     variables: Any
     caller: Caller
@@ -125,7 +124,9 @@ class Prepared:
         found = root.definition.resolve(None, self._info(root), **self.arguments[id(root)])
         return await found or "null"
 
-    async def complete(self, root: Selected, plan: Plan, values: Values, source: Rows | None = None) -> str:
+    async def complete(
+        self, root: Selected, plan: Plan, values: Values, source: Database | None = None
+    ) -> str:
         """The text of given values, with what they refer to as it is now. Raises BAD_USER_INPUT for a forged cursor."""
         writer = Writer(self.arguments, self.caller)
         writer.write(root, values)
@@ -170,6 +171,6 @@ class Completion:
     root: Selected
     plan: Plan
 
-    async def complete(self, values: Values, tx: Rows | None = None) -> str:
+    async def complete(self, values: Values, tx: Database | None = None) -> str:
         """The text of the field, with what the values refer to as it is now, or as it is in a transaction."""
         return await self.prepared.complete(self.root, self.plan, values, tx)

@@ -18,8 +18,8 @@ from app.query.jsontext import MARK, Sql
 from app.query.plan import Run
 from app.query.structure import Given, unfolded
 
-Value = Callable[[Run, int], Any]
-"""Finds the value of a parameter in a request. The number is that of the field which the template is filled in for."""
+ValueOf = Callable[[Run, int], Any]
+"""Finds the value of a parameter in a request. The number is the `id` of the field that the template is filled for."""
 
 
 def hole(name: str, kind: Any = sa.Text) -> Any:
@@ -35,7 +35,7 @@ class Template:
     """
 
     pieces: list[str]
-    parameters: Mapping[str, Value]
+    parameters: Mapping[str, ValueOf]
     caller: CallerColumns
 
     def filled(self, texts: Mapping[str, str]) -> Sql:
@@ -50,10 +50,10 @@ class Draft:
     """A template in the making: what its conditions speak of, and what they used of it."""
 
     given: Given = ()
-    parameters: dict[str, Value] = field(default_factory=dict)
+    parameters: dict[str, ValueOf] = field(default_factory=dict)
     caller: CallerColumns = field(default_factory=CallerColumns)
 
-    def parameter(self, kind: Any, value_of: Value) -> Any:
+    def parameter(self, kind: Any, value_of: ValueOf) -> Any:
         """A place for a value that each request brings."""
         name = f"parameter {len(self.parameters)}"
         self.parameters[name] = value_of

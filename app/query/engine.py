@@ -18,14 +18,14 @@ from graphql.execution import VariableValues
 
 from app.db.pool import Pool
 from app.errors import RequestError, bad_input
-from app.query.collect import Selected
+from app.query.collect import FieldArguments, Selected
 from app.query.compile import Compiler
 from app.query.cost import MAXIMUM_OBJECTS, count, objects
 from app.query.declare import Arguments, Paged
 from app.query.forest import Forest, plant
 from app.query.page import Page
 from app.query.plan import Plan, Unplannable
-from app.query.prepared import Answered, ById, Caller, Prepared
+from app.query.prepared import Answered, Caller, Prepared
 from app.query.structure import structure_of
 from app.query.variables import Variables
 
@@ -112,7 +112,7 @@ class Engine:
             _keep(known.forests, conditions, forest)
         return forest
 
-    def _plans(self, forest: Forest, arguments: ById) -> list[Plan]:
+    def _plans(self, forest: Forest, arguments: FieldArguments) -> list[Plan]:
         """The statement of the roots that are read, then one for each of those that are resolved."""
         structure = tuple(structure_of(arguments[id(one.selected)]) for one in forest.varying)
         plans = forest.plans.get(structure)
@@ -127,7 +127,7 @@ class Engine:
         log.info("answered without a plan", reason=reason)
 
 
-def _cost(forest: Forest, arguments: ById) -> int:
+def _cost(forest: Forest, arguments: FieldArguments) -> int:
     """How many objects the operation asks for, which depends on how many its varying fields ask for."""
     counts = tuple(count(one.selected, arguments[id(one.selected)]) for one in forest.varying)
     cost = forest.costs.get(counts)
@@ -137,7 +137,7 @@ def _cost(forest: Forest, arguments: ById) -> int:
     return cost
 
 
-def _page(forest: Forest, paged: Selected, arguments: ById, limit: int) -> Page:
+def _page(forest: Forest, paged: Selected, arguments: FieldArguments, limit: int) -> Page:
     number = id(paged)
     page = forest.pages.get(number)
     if page is None or page.size > limit:
@@ -147,7 +147,7 @@ def _page(forest: Forest, paged: Selected, arguments: ById, limit: int) -> Page:
     return page
 
 
-def _look_at_filter(selected: Selected, arguments: ById, caller: Caller) -> None:
+def _look_at_filter(selected: Selected, arguments: FieldArguments, caller: Caller) -> None:
     """Raise the RequestError of a filter that cannot be."""
     if isinstance(selected.declaration, Paged) and selected.declaration.where:
         selected.declaration.where(Arguments(arguments[id(selected)]), caller.actor)
