@@ -11,7 +11,6 @@ from uuid import UUID
 import asyncpg
 import sqlalchemy as sa
 from graphql import GraphQLResolveInfo
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import aliased
 
 from app import history, rules
@@ -48,8 +47,8 @@ Row = TypeVar(
 )  # fmt: skip
 
 
-class Answer(Protocol):
-    """Turns the values that a resolver gives into what its field is answered with."""
+class Completer(Protocol):
+    """Completes the values that a resolver gives, as GraphQL calls it, into what its field is answered with."""
 
     async def complete(self, values: Mapping[str, Any], tx: "Transaction | None" = None) -> Any:
         """The answer, with what the values refer to as it is now, or as it is in a transaction."""
@@ -58,31 +57,35 @@ class Answer(Protocol):
 
 @dataclass
 class Context:
-    """What belongs to one request."""
+    """What belongs to one request: who calls, and the connections to read and to write with.
 
-    database: AsyncEngine
+    `identity` is whom the token speaks for, nobody for anonymous callers; `actor` is anonymous until `sign_in`.
+    """
+
+    pool: Pool
+    writes: Pool
     actor: Actor
     language: Language
+    identity: Identity | None = None
+    wished: Language | None = None
+    """The language that the request names."""
     page_limit: int = MAXIMUM_SIZE
     public_url: str = ""
-    budget: int = MAXIMUM_OBJECTS
-    identity: Identity | None = None
-    pool: Pool | None = None
-    writes: Pool | None = None
-    wished: Language | None = None
-    answers: dict[Any, Answer] = field(default_factory=dict)
+    private_webhooks: bool = False
     uses: Uses | None = None
+    budget: int = MAXIMUM_OBJECTS
+    """How many more objects may be asked for, where graphql-core executes one root after the other."""
+    completers: dict[Any, Completer] = field(default_factory=dict)
+    """What the read engine has planned for the roots that are resolved, by their keys in the response."""
 
     async def sign_in(self) -> None:
         """Find out who calls, and what they may do at this moment; anonymous callers stay so.
 
         Raises UNAUTHENTICATED when the IBMid is bound to another identity.
         """
-        if self.identity and self.pool:
-            self.actor = await sign_in(self.pool, self.writes or self.database, self.identity)
+        if self.identity:
+            self.actor = await sign_in(self.pool, self.writes, self.identity)
             self.language = self.wished or self.actor.language
-
-    private_webhooks: bool = False
 
     def require_signed_in(self) -> UUID:
         """The caller's user id. Raises UNAUTHENTICATED for anonymous callers."""
@@ -94,17 +97,17 @@ class Context:
     async def snapshot(self) -> AsyncIterator[Session]:
         """What the database holds at this moment, to be read only."""
         try:
-            async with snapshot(self.pool or self.database) as session:
+            async with snapshot(self.pool) as session:
                 yield session
         except asyncpg.DataError as error:
             raise bad_input("A value in the request cannot be compared with what is kept.") from error
 
-    def answering(self, info: GraphQLResolveInfo[Any]) -> Answer:
-        """How the field that is being resolved will be answered, looked at before anything is done for it.
+    def completer(self, info: GraphQLResolveInfo[Any]) -> Completer:
+        """How the field that is being resolved will be completed, looked at before anything is done for it.
 
         Raises BAD_USER_INPUT when it asks for too much, or with arguments that cannot be.
         """
-        return self.answers.get(info.path.key) or Interpreted(self, self.accept(collect(info)))
+        return self.completers.get(info.path.key) or Interpreted(self, self.accept(collect(info)))
 
     def accept(self, selected: Selected) -> Selected:
         """Look at a selection. Raises BAD_USER_INPUT when it asks for too much, or with impossible arguments."""
@@ -131,7 +134,7 @@ class Context:
         """
         self.require_signed_in()
         try:
-            async with begin(self.writes or self.database) as session:
+            async with begin(self.writes) as session:
                 transaction = Transaction(
                     session, self.actor, self.language, private_webhooks=self.private_webhooks
                 )
@@ -153,7 +156,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Interpreted:
-    """The answer of a field that graphql-core completes: objects of values instead of text."""
+    """The completer of a field that graphql-core answers: it gives objects of values instead of text."""
 
     context: Context
     selected: Selected

@@ -16,7 +16,6 @@ from graphql import (
     execute,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.actor import ANONYMOUS, Identity
 from app.context import Context
@@ -49,10 +48,12 @@ TOO_LARGE = bad_input("This asks for more than one answer can hold. Ask for less
 
 @dataclass
 class Execution:
-    """Executes operations, however they came."""
+    """Executes operations, however they came, with connections to read (`pool`) and others to write.
+
+    Without an `engine`, all operations are executed by graphql-core.
+    """
 
     schema: GraphQLSchema
-    database: AsyncEngine
     pool: Pool
     writes: Pool
     engine: Engine | None
@@ -79,15 +80,14 @@ class Execution:
         """What belongs to one request of theirs; who they are is looked up when something has to be done for them."""
         wished = preferred(accept_language.decode("latin-1"))
         return Context(
-            self.database,
-            ANONYMOUS,
-            wished or ANONYMOUS.language,
-            self.page_limit,
-            self.public_url,
-            identity=identity,
             pool=self.pool,
             writes=self.writes,
+            actor=ANONYMOUS,
+            language=wished or ANONYMOUS.language,
+            identity=identity,
             wished=wished,
+            page_limit=self.page_limit,
+            public_url=self.public_url,
             private_webhooks=self.private_webhooks,
             uses=self.uses,
         )

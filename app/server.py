@@ -60,7 +60,6 @@ def create_app(settings: Settings | None = None) -> Starlette:
     profile, uses = PROFILES[settings.http_profile], Uses(database)
     execution = Execution(
         schema=schema,
-        database=database,
         pool=pool,
         writes=writes,
         engine=Engine(schema, pool) if settings.read_engine else None,

@@ -21,6 +21,7 @@ from app.config import Settings
 from app.db.embedded import embedded_postgresql
 from app.db.engine import async_url, create_engine
 from app.db.migrate import migrate
+from app.db.pool import Pool
 from app.server import create_app
 from tests.world import World
 
@@ -116,6 +117,15 @@ async def database(settings: Settings) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(settings.database_url.get_secret_value(), settings)
     yield engine
     await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+async def pool(settings: Settings) -> AsyncIterator[Pool]:
+    """Connections such as those that requests are answered with."""
+    assert settings.database_url is not None
+    pool = Pool(settings.database_url.get_secret_value(), settings)
+    yield pool
+    await pool.close()
 
 
 @pytest.fixture

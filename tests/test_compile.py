@@ -1,7 +1,6 @@
 """How statements are put together: whatever text comes into them, it stays a text."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
@@ -10,7 +9,6 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.config import Settings
 from app.db.pool import Pool
 from app.limits import MAXIMUM_ROOT_FIELDS
 from app.query.engine import Engine
@@ -29,15 +27,6 @@ from tests.world import World
 
 readable = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 some = settings(max_examples=60)
-
-
-@pytest.fixture(scope="module")
-async def pool(settings: Settings) -> AsyncIterator[Pool]:
-    """Connections such as those that read."""
-    assert settings.database_url
-    pool = Pool(settings.database_url.get_secret_value(), settings)
-    yield pool
-    await pool.close()
 
 
 async def told(pool: Pool, sql: Sql) -> str:

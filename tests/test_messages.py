@@ -13,6 +13,7 @@ from app.actor import Actor
 from app.context import Context
 from app.db.models import Membership, Site, User
 from app.db.outbox import Message
+from app.db.pool import Pool
 from app.identity import standings_of
 from app.messages import notices
 from app.messages.letters import write_letter
@@ -122,7 +123,7 @@ async def test_a_former_member_who_asks_again_does_not_hear_of_it_as_a_decider(w
     assert await told(world, place) == to(MessageKind.ACCESS_REQUESTED, place.primary)
 
 
-async def test_a_request_for_a_number_that_no_site_has_is_told_to_nobody(world: World) -> None:
+async def test_a_request_for_a_number_that_no_site_has_is_told_to_nobody(world: World, pool: Pool) -> None:
     requester = await world.person()
     before = len(await world.rows(Message))
     await requester.succeed("requestAccess", siteNumber="NO-SUCH-NUMBER")
@@ -171,7 +172,7 @@ async def test_a_grant_that_raises_a_membership_is_told_as_a_grant_only(world: W
     assert (levels["reporting"], levels["purchase_and_download"]) == ("VIEW", "SOFTWARE_DOWNLOAD")
 
 
-async def test_a_request_that_is_withdrawn_is_told_to_nobody(world: World) -> None:
+async def test_a_request_that_is_withdrawn_is_told_to_nobody(world: World, pool: Pool) -> None:
     place = await world.site()
     requester, request_id = await world.request(place)
     await requester.succeed("withdrawAccessRequest", accessRequestId=request_id)
@@ -281,7 +282,7 @@ async def test_a_message_says_what_held_when_it_was_written(world: World) -> Non
 # What did not happen
 
 
-async def test_what_is_refused_is_told_to_nobody(world: World) -> None:
+async def test_what_is_refused_is_told_to_nobody(world: World, pool: Pool) -> None:
     """Every refusal compares the outbox before and after, too (see `World.unchanged`)."""
     place = await full_site(world)
     member, membership_id = await world.member(place)
@@ -305,7 +306,7 @@ class Interrupted(Exception):
 
 
 @asynccontextmanager
-async def rolled_back(world: World, place: Place) -> AsyncIterator[Any]:
+async def rolled_back(world: World, pool: Pool, place: Place) -> AsyncIterator[Any]:
     """A transaction of the primary contact that fails at its very end."""
     async with world.database.connect() as connection:
         user_id = place.primary.user_id
@@ -313,16 +314,16 @@ async def rolled_back(world: World, place: Place) -> AsyncIterator[Any]:
         actor = Actor(user_id, standings=await standings_of(connection, user_id))
     async with world.unchanged():
         with pytest.raises(Interrupted):
-            async with Context(world.database, actor, EN).transaction() as tx:
+            async with Context(pool, pool, actor, EN).transaction() as tx:
                 yield tx
                 await tx.session.flush()
                 raise Interrupted
 
 
-async def test_what_is_rolled_back_is_told_to_nobody(world: World) -> None:
+async def test_what_is_rolled_back_is_told_to_nobody(world: World, pool: Pool) -> None:
     place = await world.site()
     _, membership_id = await world.member(place)
-    async with rolled_back(world, place) as tx:
+    async with rolled_back(world, pool, place) as tx:
         membership = await tx.fetch(Membership, membership_id, Action.REMOVE_MEMBERSHIP)
         tx.session.delete(membership)
         await notices.access_removed(tx.session, membership)

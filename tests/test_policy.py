@@ -17,6 +17,7 @@ from app.context import Context
 from app.db.models import AccessRequest, Contact, HistoryEvent, Membership, Site, User
 from app.db.nominations import Nomination
 from app.db.outbox import Message
+from app.db.pool import Pool
 from app.db.preferences import CalendarSubscription
 from app.db.site_rules import Naming
 from app.errors import RequestError, UserError
@@ -504,40 +505,40 @@ def test_denial_is_translated_piece_by_piece() -> None:
     assert reason == "Autorisé : le contact principal."
 
 
-def signed_in(world: World, place: Place) -> Context:
+def signed_in(pool: Pool, place: Place) -> Context:
     actor = Actor(place.primary.user_id, standings={place.site_id: Standing(Role.PRIMARY_CONTACT)})
-    return Context(world.database, actor, Language.EN)
+    return Context(pool, pool, actor, Language.EN)
 
 
-async def test_transaction_that_never_asked_the_policy_writes_nothing(world: World) -> None:
+async def test_transaction_that_never_asked_the_policy_writes_nothing(world: World, pool: Pool) -> None:
     place = await world.site()
     async with world.unchanged():
         with pytest.raises(RuntimeError, match="never asked the policy"):
-            async with signed_in(world, place).transaction() as tx:
+            async with signed_in(pool, place).transaction() as tx:
                 tx.session.add(contact_row(place.site_id, uuid4(), types=[ContactType.BILLING]))
                 await tx.session.flush()
 
 
-async def test_transaction_that_was_refused_writes_nothing(world: World) -> None:
+async def test_transaction_that_was_refused_writes_nothing(world: World, pool: Pool) -> None:
     place, other = await world.site(), await world.site()
     async with world.unchanged():
         with pytest.raises(UserError, match="FORBIDDEN"):
-            async with signed_in(world, place).transaction() as tx:
+            async with signed_in(pool, place).transaction() as tx:
                 tx.session.add(contact_row(place.site_id, uuid4(), types=[ContactType.BILLING]))
                 await tx.session.flush()
                 tx.require(Action.CHANGE_CONTACTS, SimpleNamespace(site_id=other.site_id))
 
 
-async def test_transaction_that_asked_commits(world: World) -> None:
+async def test_transaction_that_asked_commits(world: World, pool: Pool) -> None:
     place, contact_id = await world.site(), uuid4()
-    async with signed_in(world, place).transaction() as tx:
+    async with signed_in(pool, place).transaction() as tx:
         contact = contact_row(place.site_id, contact_id, types=[ContactType.BILLING])
         tx.require(Action.CHANGE_CONTACTS, contact)
         tx.session.add(contact)
     assert await world.rows(Contact, Contact.id == contact_id)
 
 
-async def test_anonymous_callers_get_no_transaction(world: World) -> None:
+async def test_anonymous_callers_get_no_transaction(pool: Pool) -> None:
     with pytest.raises(RequestError, match="Sign in"):
-        async with Context(world.database, ANONYMOUS, Language.EN).transaction():
+        async with Context(pool, pool, ANONYMOUS, Language.EN).transaction():
             pytest.fail("a transaction was opened")

@@ -27,7 +27,7 @@ Json = list[bytes]
 NULL = [b"null"]
 
 
-class Database(Protocol):
+class RowSource(Protocol):
     """Where statements are sent: the pool, or a transaction."""
 
     async def row(self, sql: str, values: Sequence[Any]) -> Any:
@@ -38,7 +38,7 @@ class Database(Protocol):
 class Caller(planned.Caller, Protocol):
     """What answering needs of the request: who calls, and a place for what is prepared for its resolvers."""
 
-    answers: dict[Any, Any]
+    completers: dict[Any, Any]
 
     async def sign_in(self) -> None:
         """Find out who calls, and what they may do at this moment."""
@@ -119,13 +119,13 @@ class Prepared:
         if isinstance(root.declaration, Value):
             values = root.declaration.compute({}, self.arguments[id(root)], self.caller)
             return await self.complete(root, plan, values)
-        self.caller.answers[root.key] = Completion(self, root, plan)
+        self.caller.completers[root.key] = Completion(self, root, plan)
         assert root.definition.resolve
         found = root.definition.resolve(None, self._info(root), **self.arguments[id(root)])
         return await found or "null"
 
     async def complete(
-        self, root: Selected, plan: Plan, values: Values, source: Database | None = None
+        self, root: Selected, plan: Plan, values: Values, source: RowSource | None = None
     ) -> str:
         """The text of given values, with what they refer to as it is now. Raises BAD_USER_INPUT for a forged cursor."""
         writer = Writer(self.arguments, self.caller)
@@ -171,6 +171,6 @@ class Completion:
     root: Selected
     plan: Plan
 
-    async def complete(self, values: Values, tx: Database | None = None) -> str:
+    async def complete(self, values: Values, tx: RowSource | None = None) -> str:
         """The text of the field, with what the values refer to as it is now, or as it is in a transaction."""
         return await self.prepared.complete(self.root, self.plan, values, tx)

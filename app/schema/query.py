@@ -100,6 +100,6 @@ class Query:
     )
     async def add_user_preview(self, info: Info, input: AddUserPreviewInput) -> AddUserPreview | None:
         """Look a person up."""
-        answer = info.context.answering(info._raw_info)
+        completer = info.context.completer(info._raw_info)
         values = await preview(info.context, input)
-        return await answer.complete(values) if values else None
+        return await completer.complete(values) if values else None

@@ -156,7 +156,7 @@ async def _read(_source: Any, info: GraphQLResolveInfo[Any], **_arguments: Any) 
 
 
 async def _tell(source: dict[str, Any], info: GraphQLResolveInfo[Any], **_arguments: Any) -> Any:
-    return await info.context.answering(info).complete(source)
+    return await info.context.completer(info).complete(source)
 
 
 def _by_key(source: Any, info: GraphQLResolveInfo[Any], **_arguments: Any) -> Any:

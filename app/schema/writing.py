@@ -28,16 +28,16 @@ async def write(info: Info, act: Act, input: Any) -> Any:
     What shall only be checked is answered from within the transaction, which is then taken back.
     """
     context: Context = info.context
-    answer = context.answering(info._raw_info)
+    completer = context.completer(info._raw_info)
     try:
         async with context.transaction(keep=not input.validate_only) as tx:
             values: dict[str, Any] = {"errors": []} | await once(tx, info.field_name, _recorded(act), input)
             if input.validate_only:
                 await tx.check_all()
-                return await answer.complete(_told(values, context), tx)
+                return await completer.complete(_told(values, context), tx)
     except UserError as error:
         values = {**error.values, "errors": list(error.faults)}
-    return await answer.complete(_told(values, context))
+    return await completer.complete(_told(values, context))
 
 
 def _recorded(act: Act) -> Act:
