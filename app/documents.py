@@ -138,8 +138,8 @@ def checked(schema: GraphQLSchema, query: str) -> DocumentNode:
     return document
 
 
-def chosen(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
-    """The operation that is meant. Raises BAD_USER_INPUT when that cannot be told."""
+def chosen_operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
+    """The operation of this name, or the only one. Raises BAD_USER_INPUT when that cannot be told."""
     definition = get_operation_ast(document, name)
     if definition is None:
         raise bad_input("operationName must name one of the operations in the document.")

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from graphql import OperationDefinitionNode, OperationType
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.documents import chosen
+from app.documents import chosen_operation
 from app.errors import bad_input
-from app.execution import Execution, instead
+from app.execution import Execution, error_answer
 from app.http_request import METHODS, Headers, headers_of, read_operation
 from app.http_response import (
     ALWAYS,
     Answer,
     HttpFault,
     Profile,
-    manner,
+    format_of,
     negotiate,
     takes_events,
     takes_only_events,
@@ -42,24 +42,24 @@ class Endpoint:
         if scope["method"] == "OPTIONS":
             await _send_options(send)
             return
-        client = manner(self.profile, self.profile.default)
+        format = format_of(self.profile, self.profile.default)
         only_events = False
         try:
             headers = headers_of(scope)
             accept = headers.get(b"accept", b"")
             only_events = takes_only_events(accept)
             if not only_events:
-                client = negotiate(accept, self.profile)
+                format = negotiate(accept, self.profile)
             answer = await self._answer(scope, receive, headers)
         except Exception as error:
             # Whatever it is, the caller is answered in the form they asked for, and told no more than they may know.
-            answer = instead(error)
+            answer = error_answer(error)
         if isinstance(answer, AsyncGenerator):
             await stream(answer, receive, send)
         elif only_events and answer.status is None:
             await stream(single(answer), receive, send)
         else:
-            for message in client.messages(answer):
+            for message in format.messages(answer):
                 await send(message)
 
     async def _answer(
@@ -68,7 +68,7 @@ class Endpoint:
         # The database is asked who the caller is only when there is something to be done for them.
         operation = await read_operation(scope, receive, headers, self.size_limit)
         document = self.execution.documents.prepare(operation.query)
-        definition = chosen(document, operation.name)
+        definition = chosen_operation(document, operation.name)
         _check_way(scope["method"], headers, definition)
         identity = await self.execution.identity(headers.get(b"authorization"))
         language = headers.get(b"accept-language", b"")

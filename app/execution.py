@@ -117,8 +117,8 @@ class Execution:
         return _told(result if isinstance(result, ExecutionResult) else await result)
 
 
-def instead(error: Exception) -> Answer:
-    """What is said when there is no result."""
+def error_answer(error: Exception) -> Answer:
+    """The answer to a request that has no result because of this error. What nobody expected is logged and masked."""
     if isinstance(error, InvalidDocument):
         return Answer(errors=error.formatted())
     if isinstance(error, HttpFault):

@@ -12,10 +12,10 @@ from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallab
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.http_parser import Parser
-from app.http_response import Answer, HttpFault, Manner
+from app.http_response import Answer, HttpFault, ResponseFormat
 from app.taking import Taking
 
-TIMEOUT, SIZE, MANNER = "request_timeout", "request_size", "transport_manner"
+TIMEOUT, SIZE, FORMAT = "request_timeout", "request_size", "transport_format"
 """What the state of the lifespan must hold: seconds, the bytes of a body or URL, and how faults are told."""
 MOST_FIELDS = 2**16
 """How many bytes the fields of a head may have, and those behind a body: as many as elsewhere in uvicorn."""
@@ -186,7 +186,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _tell(self, fault: HttpFault | None) -> None:
         if fault is not None and not self.transport.is_closing():
-            self.transport.write(_response(fault, self.app_state[MANNER]))
+            self.transport.write(_response(fault, self.app_state[FORMAT]))
         self.transport.close()
 
 
@@ -214,10 +214,10 @@ def _leave(cycle: RequestResponseCycle) -> None:
     cycle.message_event.set()
 
 
-def _response(fault: HttpFault, manner: Manner) -> bytes:
+def _response(fault: HttpFault, format: ResponseFormat) -> bytes:
     """A whole response in HTTP/1.1."""
     error = {"message": str(fault), "extensions": {"code": fault.code}}
-    start, body = manner.messages(Answer(errors=[error], status=fault.status))
+    start, body = format.messages(Answer(errors=[error], status=fault.status))
     fields = b"".join(b"%s: %s\r\n" % field for field in [*start["headers"], (b"connection", b"close")])
     line = f"HTTP/1.1 {fault.status} {HTTPStatus(fault.status).phrase}\r\n".encode()
     return line + fields + b"\r\n" + bytes(body["body"])

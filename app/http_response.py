@@ -100,8 +100,8 @@ PROFILES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """How one client is answered."""
+class ResponseFormat:
+    """What was negotiated with a client: the content types of success and of failure, and the statuses of a profile."""
 
     success: bytes
     failure: bytes
@@ -134,10 +134,10 @@ class Manner:
 
 
 @lru_cache(maxsize=256)
-def negotiate(accept: bytes, profile: Profile) -> Manner:
-    """How to answer a client with this Accept. Raises 406 when it takes neither of our media types."""
+def negotiate(accept: bytes, profile: Profile) -> ResponseFormat:
+    """In which format to answer a client with this Accept. Raises 406 when it takes neither of our media types."""
     if not accept.strip():
-        return manner(profile, profile.default)
+        return format_of(profile, profile.default)
     ranges = list(_ranges(accept.decode("latin-1")))
     wishes = {media: _wish(media, ranges) for media in (MODERN, LEGACY)}
     quality, specificity = max(wishes.values())
@@ -145,7 +145,7 @@ def negotiate(accept: bytes, profile: Profile) -> Manner:
         raise HttpFault(406, f"The answer can be {MODERN} or {LEGACY}; Accept allows neither.")
     # Of two that are wished for alike, the modern one if it was named, and the default if a wildcard did.
     first = MODERN if specificity == 2 else profile.default
-    return manner(profile, max(wishes, key=lambda media: (wishes[media], media == first)))
+    return format_of(profile, max(wishes, key=lambda media: (wishes[media], media == first)))
 
 
 @lru_cache(maxsize=256)
@@ -162,10 +162,10 @@ def takes_only_events(accept: bytes) -> bool:
 
 
 @lru_cache(maxsize=8)
-def manner(profile: Profile, media: str) -> Manner:
-    """How a client of this media type is answered."""
+def format_of(profile: Profile, media: str) -> ResponseFormat:
+    """The format for a client of this media type."""
     failure = CONTENT_TYPES[profile.failures or media]
-    return Manner(
+    return ResponseFormat(
         success=CONTENT_TYPES[media],
         failure=failure,
         refused=profile.refused,

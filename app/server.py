@@ -25,8 +25,8 @@ from app.db.engine import create_engine
 from app.db.pool import Pool
 from app.endpoint import Endpoint, Shortcut
 from app.execution import Execution, masked
-from app.http_protocol import MANNER, SIZE, TIMEOUT
-from app.http_response import ALWAYS, PROFILES, Profile, manner
+from app.http_protocol import FORMAT, SIZE, TIMEOUT
+from app.http_response import ALWAYS, PROFILES, Profile, format_of
 from app.live.feed import Feed
 from app.live.subscriptions import Subscriptions
 from app.log import configure_logging
@@ -103,7 +103,7 @@ def _told_to_connections(settings: Settings, profile: Profile) -> dict[str, Any]
     return {
         TIMEOUT: settings.request_timeout,
         SIZE: settings.request_size_limit,
-        MANNER: manner(profile, profile.default),
+        FORMAT: format_of(profile, profile.default),
     }
 
 

@@ -22,7 +22,7 @@ from app.actor import Actor, Identity
 from app.config import Settings
 from app.context import Context
 from app.errors import RequestError, bad_input, unauthenticated
-from app.execution import Execution, described, instead
+from app.execution import Execution, described, error_answer
 from app.http_request import Operation
 from app.http_response import Answer
 from app.live.changes import Change
@@ -99,7 +99,7 @@ class Subscriptions:
             finally:
                 self.feed.leave(source.subscriber)
         except Exception as error:
-            yield instead(error)
+            yield error_answer(error)
         finally:
             self.running -= 1
 

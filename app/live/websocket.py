@@ -17,9 +17,9 @@ from graphql import OperationType
 from starlette.types import Receive, Scope, Send
 
 from app.actor import Identity
-from app.documents import chosen
+from app.documents import chosen_operation
 from app.errors import RequestError
-from app.execution import instead, masked
+from app.execution import error_answer, masked
 from app.http_request import Headers, Operation, headers_of, read_json
 from app.http_response import NO_DATA, Answer, to_json
 from app.live.subscriptions import LONGEST_TIMER, TOO_MANY, Subscriptions
@@ -175,7 +175,7 @@ class Socket:
         if id in self.operations:
             raise Close(4409, f"Subscriber for {id} already exists")
         if len(self.tasks) >= self.subscriptions.settings.subscriptions_per_socket:
-            await self._say_of(id, b"error", to_json(instead(TOO_MANY).errors))
+            await self._say_of(id, b"error", to_json(error_answer(TOO_MANY).errors))
             return
         task = asyncio.create_task(self._run(id, operation))
         self.operations[id] = task
@@ -214,7 +214,7 @@ class Socket:
         execution, language = self.subscriptions.execution, self.headers.get(b"accept-language", b"")
         try:
             document = execution.documents.prepare(operation.query)
-            definition = chosen(document, operation.name)
+            definition = chosen_operation(document, operation.name)
             if definition.operation is not OperationType.SUBSCRIPTION:
                 context = execution.context(self.identity, language)
                 yield await execution.run(document, definition, operation, context)
@@ -230,7 +230,7 @@ class Socket:
                 async for answer in answers:
                     yield answer
         except Exception as error:
-            yield instead(error)
+            yield error_answer(error)
 
     async def _say_of(self, id: str, kind: bytes, payload: bytes | None = None) -> None:
         """Send a message about an operation."""

@@ -151,9 +151,9 @@ def _bound(draft: Draft, end: str, place: int, columns: list[Any]) -> Any:
 def _cursor(columns: list[Any]) -> Template:
     """What `write_cursor` writes, in SQL: a digest of list and values, and the values, in URL-safe base64."""
     draft = Draft()
-    of = draft.parameter(sa.Text, lambda run, number: run.pages[number].of)
+    fingerprint = draft.parameter(sa.Text, lambda run, number: run.pages[number].fingerprint)
     payload = sa.cast(sa.func.json_build_array(*(sa.cast(column, sa.Text) for column in columns)), sa.Text)
-    digest = sa.func.left(sa.func.md5(sa.func.concat(of, payload)), DIGEST_LENGTH)
+    digest = sa.func.left(sa.func.md5(sa.func.concat(fingerprint, payload)), DIGEST_LENGTH)
     encoded = sa.func.encode(sa.func.convert_to(sa.func.concat(digest, payload), "UTF8"), "base64")
     return draft.expression(sa.func.translate(encoded, "+/\n=", "-_"))
 

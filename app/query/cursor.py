@@ -16,24 +16,31 @@ def fingerprint(*parts: Any) -> str:
     return _digest("", repr(parts))
 
 
-def _digest(of: str, text: str) -> str:
+def _digest(list_fingerprint: str, text: str) -> str:
     # Against mix-ups, not against attackers: a cursor only says where to begin. PostgreSQL knows MD5 as well.
-    digest = hashlib.md5((of + text).encode(errors="replace"), usedforsecurity=False)
+    digest = hashlib.md5((list_fingerprint + text).encode(errors="replace"), usedforsecurity=False)
     return digest.hexdigest()[:DIGEST_LENGTH]
 
 
-def write_cursor(of: str, values: Sequence[str]) -> str:
+def write_cursor(list_fingerprint: str, values: Sequence[str]) -> str:
     """The cursor of the row with these sort values, in the list with this fingerprint."""
     payload = json.dumps(list(values), ensure_ascii=False)
-    return base64.urlsafe_b64encode(f"{_digest(of, payload)}{payload}".encode()).decode().rstrip("=")
+    return (
+        base64.urlsafe_b64encode(f"{_digest(list_fingerprint, payload)}{payload}".encode())
+        .decode()
+        .rstrip("=")
+    )
 
 
-def read_cursor(of: str, cursor: str) -> list[str]:
-    """The sort values in a cursor; refused when it was altered or belongs to another list, order or filter."""
+def read_cursor(list_fingerprint: str, cursor: str) -> list[str]:
+    """The sort values in a cursor of the list with this fingerprint.
+
+    Raises BAD_USER_INPUT when it was altered or belongs to another list, order or filter.
+    """
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
         check, payload = text[:DIGEST_LENGTH], text[DIGEST_LENGTH:]
-        values = json.loads(payload) if check == _digest(of, payload) else None
+        values = json.loads(payload) if check == _digest(list_fingerprint, payload) else None
     except (ValueError, RecursionError):
         # The digest can be made by whoever knows how, around whatever they like.
         values = None

@@ -55,8 +55,8 @@ class Page:
         return cls(listed, size, last is not None, after, before)
 
     @cached_property
-    def of(self) -> str:
-        """What the list is, in a few characters. Most pages have no cursor, and need none."""
+    def fingerprint(self) -> str:
+        """That of the list. Most pages have no cursor, and need none."""
         return fingerprint(*self.listed)
 
     def conditions(self, columns: list[Any], descending: bool) -> list[sa.ColumnElement[bool]]:
@@ -99,7 +99,9 @@ class Slice:
     def cursors(self) -> list[str]:
         """The cursor of each row."""
         return [
-            write_cursor(self.page.of, [value for label, value in row.items() if label.startswith(SORT)])
+            write_cursor(
+                self.page.fingerprint, [value for label, value in row.items() if label.startswith(SORT)]
+            )
             for row in self.rows
         ]
 

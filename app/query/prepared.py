@@ -55,7 +55,11 @@ class Answered:
 
 @dataclass
 class Prepared:
-    """An operation whose arguments have been looked at and whose statements are planned."""
+    """An operation whose arguments have been looked at and whose statements are planned.
+
+    The first of `plans` reads roots, the others complete what resolvers give, in the order of `forest.resolved`.
+    `variables` are for them. First comes `read`, then `answered`.
+    """
 
     pool: Pool
     forest: Forest
@@ -74,6 +78,7 @@ class Prepared:
         if self.caller.identity is None:
             public = all(isinstance(root.declaration, OfCaller) for root in self.forest.read)
             return dict.fromkeys((root.key for root in self.forest.read), NULL) if public else None
+        # Only to be refused in time: these are filled in again when there are keys to fill in (see `complete`).
         for other in others:
             other.values(self._run(self.caller.identity, {}))
         if self.forest.resolved:
