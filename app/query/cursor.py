@@ -13,23 +13,20 @@ DIGEST_LENGTH = 12
 
 def fingerprint(*parts: Any) -> str:
     """What a list is, in a few characters: its name, filter and order."""
-    return _digest("", repr(parts))
+    return _digest(repr(parts))
 
 
-def _digest(list_fingerprint: str, text: str) -> str:
+def _digest(*texts: str) -> str:
     # Against mix-ups, not against attackers: a cursor only says where to begin. PostgreSQL knows MD5 as well.
-    digest = hashlib.md5((list_fingerprint + text).encode(errors="replace"), usedforsecurity=False)
+    digest = hashlib.md5("".join(texts).encode(errors="replace"), usedforsecurity=False)
     return digest.hexdigest()[:DIGEST_LENGTH]
 
 
 def write_cursor(list_fingerprint: str, values: Sequence[str]) -> str:
     """The cursor of the row with these sort values, in the list with this fingerprint."""
     payload = json.dumps(list(values), ensure_ascii=False)
-    return (
-        base64.urlsafe_b64encode(f"{_digest(list_fingerprint, payload)}{payload}".encode())
-        .decode()
-        .rstrip("=")
-    )
+    text = _digest(list_fingerprint, payload) + payload
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def read_cursor(list_fingerprint: str, cursor: str) -> list[str]:
