@@ -72,7 +72,10 @@ def plant(
     definition: OperationDefinitionNode,
     variables: VariableValues,
 ) -> Forest:
-    """The trees of an operation, with these values of @skip and @include. Raises Unplannable for introspection."""
+    """The trees of an operation, with these values of @skip and @include.
+
+    Raises Unplannable for introspection, and GraphQLError for arguments that cannot be.
+    """
     fragments = {
         node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
     }
