@@ -121,7 +121,7 @@ def test_pages_within_pages_multiply(schema: GraphQLSchema) -> None:
 
 def test_a_template_is_text_with_holes_for_what_is_not_known_yet() -> None:
     draft = Draft()
-    size = draft.parameter(sa.Integer, lambda run, number: number)
+    size = draft.parameter(sa.Integer, lambda run, field_id: field_id)
     template = draft.expression(hole("text") == size)
     assert template.pieces == ["", "text", " = CAST(", "parameter 0", " AS INTEGER)"]
     assert template.filled({"text": "site.name", "parameter 0": "$3"}) == "site.name = CAST($3 AS INTEGER)"

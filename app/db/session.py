@@ -167,7 +167,10 @@ class Session:
         return row
 
     async def _write(self, batch: list[Write]) -> None:
-        """Write a batch in one trip to the database, and keep what that says of its rows."""
+        """Write a batch in one trip to the database, and keep what that says of its rows.
+
+        It has rows of one shape, all by the same statement, or one row each of several tables (see `writes.batches`).
+        """
         if len(batch) > 1 and batch[0].sql == batch[1].sql:
             arguments = [write.arguments for write in batch]
             found = await self.connection.fetchmany(batch[0].sql, arguments)

@@ -80,7 +80,10 @@ class Compiler:
     """Of roots that lead to one row, of which several columns are read."""
 
     def fill(self, template: Template, selected: Selected | None = None, **texts: str) -> Sql:
-        """A template as part of the statement, for a field: with texts in its holes, and its parameters numbered."""
+        """A template as part of the statement: with texts in its holes, and its parameters numbered.
+
+        `selected` is the field whose arguments, page or keys the parameters are found in, where they are.
+        """
         self.caller.add(template.caller)
         for name, value_of in template.parameters.items():
             self.parameters.append(_of_field(value_of, id(selected)))
@@ -142,7 +145,7 @@ class Compiler:
         yield f"{self.fill(key())} AS id"
         for name, passing in self.caller.tests.items():
             yield f"{self.fill(sites(passing))} AS {name}"
-        if self.caller.is_spoken_to:
+        if self.caller.needs_language:
             yield f"{self.fill(language())} AS language"
 
     def object(self, shape: Shape, model: Any, source: Relation | None = None) -> Pieces:
@@ -251,5 +254,5 @@ class Compiler:
         return given_in(self.arguments.get(id(selected), {}))
 
 
-def _of_field(value_of: ValueOf, number: int) -> Callable[[Run], Any]:
-    return lambda run: value_of(run, number)
+def _of_field(value_of: ValueOf, field_id: int) -> Callable[[Run], Any]:
+    return lambda run: value_of(run, field_id)

@@ -21,11 +21,12 @@ SITES = ARRAY(sa.Uuid)
 class CallerColumns:
     """Stands in for the caller, in the policy's conditions, while a statement is compiled.
 
-    Each test of the policy becomes a column of `caller`: the sites at which the caller passes it.
+    Each test of the policy becomes a column of `caller`: the sites at which the caller passes it. `tests` are these
+    columns, each with the standings that pass.
     """
 
     tests: dict[str, tuple[Standing, ...]] = field(default_factory=dict)
-    is_spoken_to: bool = False
+    needs_language: bool = False
 
     @property
     def user_id(self) -> Any:
@@ -35,11 +36,14 @@ class CallerColumns:
     @property
     def language(self) -> Any:
         """The language in which the caller is told something."""
-        self.is_spoken_to = True
+        self.needs_language = True
         return _of_caller("language", User.language.type)
 
     def sites_where(self, holds: Callable[[Standing], bool]) -> Any:
-        """The sites at which the caller's standing passes a test."""
+        """The sites at which the caller's standing passes a test.
+
+        The column is named by which standings pass, so that tests that the same pass share one.
+        """
         name = "sites" + "".join(str(int(holds(one))) for one in STANDINGS)
         self.tests[name] = tuple(filter(holds, STANDINGS))
         return _of_caller(name, SITES)
@@ -47,7 +51,7 @@ class CallerColumns:
     def add(self, other: "CallerColumns") -> None:
         """Know of the caller what another part of the statement asks."""
         self.tests |= other.tests
-        self.is_spoken_to |= other.is_spoken_to
+        self.needs_language |= other.needs_language
 
 
 def sites_of(passing: tuple[Standing, ...]) -> Any:

@@ -149,7 +149,7 @@ def _lookup(lookup: Lookup, is_list: bool) -> Template:
     allowed = visible(draft.caller, lookup.needs, lookup.found)
 
     def parameter(kind: Any, value_of: Any) -> Any:
-        return draft.parameter(kind, lambda run, number: value_of(run.arguments[number]))
+        return draft.parameter(kind, lambda run, field_id: value_of(run.arguments[field_id]))
 
     text, use = hole("text"), use_of(lookup, draft.caller)
     told: Any = array([text, use])

@@ -144,14 +144,14 @@ def _beyond_cursors(draft: Draft, columns: list[Any], descending: bool) -> list[
 
 def _bound(draft: Draft, end: str, place: int, columns: list[Any]) -> Any:
     count = len(columns)
-    value = draft.parameter(sa.Text, lambda run, number: run.pages[number].bounds(end, count)[place])
+    value = draft.parameter(sa.Text, lambda run, field_id: run.pages[field_id].bounds(end, count)[place])
     return sa.cast(value, columns[place].type)
 
 
 def _cursor(columns: list[Any]) -> Template:
     """What `write_cursor` writes, in SQL: a digest of list and values, and the values, in URL-safe base64."""
     draft = Draft()
-    fingerprint = draft.parameter(sa.Text, lambda run, number: run.pages[number].fingerprint)
+    fingerprint = draft.parameter(sa.Text, lambda run, field_id: run.pages[field_id].fingerprint)
     payload = sa.cast(sa.func.json_build_array(*(sa.cast(column, sa.Text) for column in columns)), sa.Text)
     digest = sa.func.left(sa.func.md5(sa.func.concat(fingerprint, payload)), DIGEST_LENGTH)
     encoded = sa.func.encode(sa.func.convert_to(sa.func.concat(digest, payload), "UTF8"), "base64")
@@ -162,14 +162,14 @@ def _cursor(columns: list[Any]) -> Template:
 def size() -> Template:
     """How many rows a page has at most."""
     draft = Draft()
-    return draft.expression(draft.parameter(sa.Integer, lambda run, number: run.pages[number].size))
+    return draft.expression(draft.parameter(sa.Integer, lambda run, field_id: run.pages[field_id].size))
 
 
 @cache
 def referred() -> Template:
     """The keys that given values refer to, in their order; what is found by each, goes into `columns`."""
     draft = Draft()
-    keys = draft.parameter(ARRAY(sa.Uuid), lambda run, number: run.keys.get(number, []))
+    keys = draft.parameter(ARRAY(sa.Uuid), lambda run, field_id: run.keys.get(field_id, []))
     wanted = sa.func.unnest(keys).table_valued("key", with_ordinality="place").render_derived(name="wanted")
     return draft.statement(sa.select(hole("columns")).select_from(wanted).order_by(wanted.c.place))
 
@@ -180,10 +180,10 @@ def asked() -> Template:
     draft = Draft()
     unnested = sa.func.unnest(
         draft.parameter(
-            ARRAY(sa.Text), lambda run, number: [kind for kind, _ in ids_in(run.arguments[number])]
+            ARRAY(sa.Text), lambda run, field_id: [kind for kind, _ in ids_in(run.arguments[field_id])]
         ),
         draft.parameter(
-            ARRAY(sa.Uuid), lambda run, number: [key for _, key in ids_in(run.arguments[number])]
+            ARRAY(sa.Uuid), lambda run, field_id: [key for _, key in ids_in(run.arguments[field_id])]
         ),
     )
     wanted = unnested.table_valued("kind", "key", with_ordinality="place").render_derived(name="wanted")

@@ -138,12 +138,13 @@ def _cost(forest: Forest, arguments: FieldArguments) -> int:
 
 
 def _page(forest: Forest, paged: Selected, arguments: FieldArguments, limit: int) -> Page:
-    number = id(paged)
-    page = forest.pages.get(number)
+    """The page that a connection asks for. Raises BAD_USER_INPUT for one that cannot be."""
+    field_id = id(paged)
+    page = forest.pages.get(field_id)
     if page is None or page.size > limit:
-        page = Page.parse(f"{paged.owner}.{paged.name}", arguments[number], limit)
-        if number in forest.constant:
-            forest.pages[number] = page
+        page = Page.parse(f"{paged.owner}.{paged.name}", arguments[field_id], limit)
+        if field_id in forest.constant:
+            forest.pages[field_id] = page
     return page
 
 
@@ -154,6 +155,7 @@ def _look_at_filter(selected: Selected, arguments: FieldArguments, caller: Calle
 
 
 def _keep(cache: dict[Any, Any], key: Any, value: Any) -> None:
+    """Remember something in the place of the oldest, where there are too many."""
     if len(cache) >= MOST_SHAPES:
         cache.pop(next(iter(cache)))
     cache[key] = value

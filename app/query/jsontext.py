@@ -14,7 +14,10 @@ MOST_ALONE = 30
 """Long texts of a root with columns of their own; PostgreSQL takes 1,664 columns, and there are 25 roots at most."""
 
 MARK = "\0"
-"""Stands around what is no SQL yet. It cannot stand in any other text of PostgreSQL's."""
+"""Stands around what is no SQL yet: the holes of a template, and then constants until they have a number.
+
+It cannot stand in any other text of PostgreSQL's.
+"""
 
 
 class Sql(str):

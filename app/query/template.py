@@ -19,7 +19,7 @@ from app.query.plan import Run
 from app.query.structure import Given, unfolded
 
 ValueOf = Callable[[Run, int], Any]
-"""Finds the value of a parameter in a request. The number is the `id` of the field that the template is filled for."""
+"""Finds the value of a parameter in a request, for the field (by its `id`) that the template is filled in for."""
 
 
 def hole(name: str, kind: Any = sa.Text) -> Any:
@@ -64,7 +64,9 @@ class Draft:
         """The arguments of the field, of which only the structure is known."""
         return Arguments(
             unfolded(self.given),
-            lambda kind, value_of: self.parameter(kind, lambda run, number: value_of(run.arguments[number])),
+            lambda kind, value_of: self.parameter(
+                kind, lambda run, field_id: value_of(run.arguments[field_id])
+            ),
         )
 
     def statement(self, statement: sa.Select[Any]) -> Template:
@@ -73,7 +75,8 @@ class Draft:
 
     def expression(self, expression: Any, table: Any = None) -> Template:
         """An expression over the row of a table, whose subqueries know that row."""
-        # An argument of a function has no label, and its ends can be told from what is around it.
+        # It is rendered within a select from the table, so that subqueries in it are correlated to the table's row.
+        # What is rendered around it is cut off: as an argument of a function it has no label, and `end` marks its ends.
         end = hole("end")
         statement = sa.select(sa.func.between(end, expression, end))
         if is_table(table):
