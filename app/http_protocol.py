@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from app.http_parser import Parser
 from app.http_response import Answer, HttpFault, ResponseFormat
-from app.taking import Taking
+from app.write_timeout import WriteTimeout
 
 TIMEOUT, SIZE, FORMAT = "request_timeout", "request_size", "transport_format"
 """What the state of the lifespan must hold: seconds, the bytes of a body or URL, and how faults are told."""
@@ -25,7 +25,7 @@ class HttpProtocol(HttpToolsProtocol):
     """One connection. The clock runs while something is awaited from the client, and never while we work."""
 
     parser: Parser
-    taking: Taking
+    write_timeout: WriteTimeout
     clock: asyncio.TimerHandle | None = None
     begun = upgraded = False
     answering: RequestResponseCycle | None = None
@@ -39,13 +39,13 @@ class HttpProtocol(HttpToolsProtocol):
         """The first request is awaited."""
         super().connection_made(transport)
         self.parser = Parser(self)
-        self.taking = Taking(transport)
+        self.write_timeout = WriteTimeout(transport)
         self._start()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is awaited any more; uvicorn tells so only to the request that came last."""
         self._stop()
-        self.taking.stop()
+        self.write_timeout.stop()
         if self.answering is not None:
             _leave(self.answering)
         super().connection_lost(exc)
@@ -53,12 +53,12 @@ class HttpProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """More waits to be taken than shall."""
         super().pause_writing()
-        self.taking.pause()
+        self.write_timeout.pause()
 
     def resume_writing(self) -> None:
         """Enough has been taken."""
         super().resume_writing()
-        self.taking.resume()
+        self.write_timeout.resume()
 
     def data_received(self, data: bytes) -> None:
         """Read on; a request that comes in one piece needs no clock."""
@@ -130,7 +130,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(HttpFault(400, "A WebSocket is opened when the requests before are answered."))
             return
         self.upgraded = True
-        self.taking.stop()
+        self.write_timeout.stop()
         super().handle_websocket_upgrade()
         # It refers to this, and would keep it, and the headers, until the next garbage collection.
         self.parser = None  # type: ignore[assignment]

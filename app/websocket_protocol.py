@@ -12,7 +12,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
-from app.taking import Taking
+from app.write_timeout import WriteTimeout
 
 ASLEEP = (1001, "No answer to a ping")
 """How the socket of a computer that sleeps is closed. After uvicorn's 1011, graphql-ws would not come back."""
@@ -21,29 +21,29 @@ ASLEEP = (1001, "No answer to a ping")
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """One connection."""
 
-    taking: Taking
+    write_timeout: WriteTimeout
     pongs = b""
     """What is to be answered to the last pings, once the client takes anything."""
 
     def connection_made(self, transport: BaseTransport) -> None:
         """The handshake is here."""
         super().connection_made(transport)
-        self.taking = Taking(cast(Transport, transport))
+        self.write_timeout = WriteTimeout(cast(Transport, transport))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody takes anything any more."""
-        self.taking.stop()
+        self.write_timeout.stop()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         """More waits to be taken than shall."""
         super().pause_writing()
-        self.taking.pause()
+        self.write_timeout.pause()
 
     def resume_writing(self) -> None:
         """Enough has been taken."""
         super().resume_writing()
-        self.taking.resume()
+        self.write_timeout.resume()
         self.transport.write(self.pongs)
         self.pongs = b""
 

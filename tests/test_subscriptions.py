@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app import development, taking
+from app import development, write_timeout
 from app.actor import Actor
 from app.config import Settings
 from app.context import Context
@@ -637,7 +637,7 @@ async def test_a_client_that_takes_nothing_is_given_up(
 ) -> None:
     place = await world.site()
     await many_contacts(world, place)
-    monkeypatch.setattr(taking, "LASTS", 0.15)
+    monkeypatch.setattr(write_timeout, "SECONDS", 0.15)
     async with AsyncExitStack() as stack:
         if transport == "sse":
             await stack.enter_async_context(streaming(server, place.primary.token, BIG, site=place.id))

@@ -3,11 +3,11 @@
 import asyncio
 import math
 
-LASTS = 30.0
-"""Seconds within which some of what waits has to be taken."""
+SECONDS = 30.0
+"""Within which some of what waits has to be taken."""
 
 
-class Taking:
+class WriteTimeout:
     """Looks now and then whether the other side of a connection takes what waits for it."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -30,7 +30,7 @@ class Taking:
         self._timer.cancel()
 
     def _later(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(LASTS, self._look)
+        self._timer = asyncio.get_running_loop().call_later(SECONDS, self._look)
 
     def _look(self) -> None:
         awaited = self.full or self.transport.is_closing()
