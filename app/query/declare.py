@@ -56,7 +56,7 @@ def dig(values: Any, path: Iterable[str]) -> Any:
 # Compared by identity: expressions of SQLAlchemy make conditions out of comparisons.
 @dataclass(frozen=True, eq=False)
 class Column:
-    """A value of the row: an SQL expression over its table; null where `needs` is not allowed.
+    """A value of the row, such as `Site.name`: an SQL expression over its table; null where `needs` is not allowed.
 
     With `kind`, the value is a key and shown as an opaque id of that kind.
     """
@@ -68,19 +68,22 @@ class Column:
 
 @dataclass(frozen=True)
 class Constant:
-    """The same value in every row."""
+    """The same value in every row, such as the `code` of a recommendation."""
 
     value: Any
 
 
 @dataclass(frozen=True)
 class OfCaller:
-    """An object about who calls, whose relations find the caller's key as `user_id`; null for anonymous callers."""
+    """An object about who calls (`viewer`), whose relations find their key as `user_id`; null for anonymous callers."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """An object made of more columns of the same row; hidden as a whole where `needs` is not allowed."""
+    """An object made of more columns of the same row, such as `Membership.privileges`.
+
+    It is null as a whole where `needs` is not allowed.
+    """
 
     needs: Action | None = None
 
@@ -94,7 +97,7 @@ class Kept:
 
 @dataclass(frozen=True, eq=False)
 class Variant:
-    """An object of the values in a JSON column of the row (see `Kept`); null where it holds none.
+    """An object of the values in a JSON column of the row (see `Kept`), such as `HistoryEvent.before`; null without.
 
     Its type is the one that `types` has for the value of the column `by`; null for values that are not there.
     """
@@ -114,20 +117,24 @@ class KeptRow:
 
 @dataclass(frozen=True, eq=False)
 class Records:
-    """Objects made of the row by a subquery, whose columns are called like the fields; rights are asked of `may`."""
+    """Objects made of the row by a subquery, such as `HistoryEvent.changes`.
+
+    `rows` makes it of a function that gives the condition under which the caller may do something with the row. Its
+    columns are called like the fields.
+    """
 
     rows: Callable[[Callable[[Action], sa.ColumnElement[bool]]], sa.Select[Any]]
 
 
 @dataclass(frozen=True)
 class Value:
-    """Computed from the parent's values (by attribute name), the arguments and the request's context.
+    """Computed by Python: `compute(values, arguments, context)`, of the given values that it belongs to.
 
-    `most` is how many objects a list of it can hold, where that is more than a page of the usual size.
+    Such as `Permission.allowed`; rows of tables have none. `most` is how many objects a list of it can hold, where that
+    is more than a page of the usual size.
     """
 
     compute: Callable[..., Any]
-    columns: tuple[str, ...] = ()
     most: int | None = None
 
 
@@ -174,7 +181,7 @@ class Paged(Relation):
 
 @dataclass(frozen=True)
 class Find:
-    """Rows of any type, chosen by ids: type name and table by the kind that an id begins with."""
+    """Rows of any type, chosen by ids (`node`, `nodes`): type name and table by the kind that an id begins with."""
 
     kinds: Mapping[str, tuple[str, type[Base]]]
 
@@ -183,9 +190,9 @@ class Find:
 class Chosen:
     """One of a few given values: that of the first case whose condition holds for the caller and the row.
 
-    `cases` makes conditions and values for a caller and a table; where none holds, it is `otherwise`. A value is a
-    leaf, an object whose fields are `Value`s, or a list of such, of at most `most`; `Words` are told in the reader's
-    language. Where a case has a list, also within an object, it can have `Some` of a list.
+    Such as `SitePermissions.addUser`. `cases` makes conditions and values for a caller and a table; where none holds,
+    it is `otherwise`. A value is a leaf, an object whose fields are `Value`s, or a list of such, of at most `most`;
+    `Words` are told in the reader's language. Where a case has a list, also within an object, it can have `Some` of one.
     """
 
     cases: Callable[[Any, Any], list[tuple[sa.ColumnElement[bool], Any]]] = lambda caller, table: []
@@ -202,7 +209,7 @@ class Some:
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """A list of objects made of more columns of the same row, of different types.
+    """A list of objects made of more columns of the same row, of different types, such as `Site.recommendations`.
 
     `when` says for each type under which condition on the row its object is in the list, and for whom.
     """
@@ -212,7 +219,7 @@ class Parts:
 
 @dataclass(frozen=True, eq=False)
 class Lookup:
-    """An object for each input in the arguments, beside the row of `model` that was asked for.
+    """An object for each input in the arguments (`accessCheck`), beside the row of `model` that was asked for.
 
     `asks` has the columns of the inputs, with their types and how each is found in an input, which may refuse it.
     `found` is an alias of the model, over the one row that is looked up for what is `asked`; its columns are null where

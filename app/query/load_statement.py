@@ -21,7 +21,6 @@ from app.query.declare import (
     Parts,
     Records,
     Relation,
-    Value,
     Variant,
     kept_column,
 )
@@ -120,8 +119,6 @@ def _columns(actor: Actor, shape: Shape, model: Any) -> dict[str, Any]:
                 columns.update(_columns(actor, selected.shape, model))
                 if needs:
                     columns[label] = visible(actor, needs, model)
-            case Value(columns=names):
-                columns.update({name: getattr(model, name) for name in names})
             case Relation(local=str(name)) as relation:
                 columns[name] = _key(actor, relation, getattr(model, name), model)
     return columns
