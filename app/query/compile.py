@@ -153,11 +153,9 @@ class Compiler:
 
         `source` is the relation whose rows these are: what it joins need not be looked up again.
         """
-        return object_of((part.key, self._field(part, model, shape, source)) for part in shape.fields)
+        return object_of((part.key, self._field(part, model, source)) for part in shape.fields)
 
-    def _field(
-        self, selected: Selected, model: Any, shape: Shape | None = None, source: Relation | None = None
-    ) -> Pieces:
+    def _field(self, selected: Selected, model: Any, source: Relation | None = None) -> Pieces:
         match selected.declaration:
             case Column() as column:
                 return self._column(selected, column, model)
@@ -186,9 +184,9 @@ class Compiler:
                 return parts_of(self, selected, parts, model)
             case Find() as find:
                 return [self._found(selected, find)]
-            case None if selected.name == "__typename" and shape:
-                return [f'"{shape.type.name}"']
-        raise Unplannable(f"{shape.type.name if shape else 'Query'}.{selected.name}")
+            case None if selected.name == "__typename":
+                return [f'"{selected.owner}"']
+        raise Unplannable(f"{selected.owner}.{selected.name}")
 
     def _column(self, selected: Selected, column: Column, table: Any = None) -> Pieces:
         parts = column_text(column, isinstance(selected.definition.type, GraphQLNonNull), table)

@@ -192,7 +192,7 @@ class Chosen:
 
     Such as `SitePermissions.addUser`. `cases` makes conditions and values for a caller and a table; where none holds,
     it is `otherwise`. A value is a leaf, an object whose fields are `Value`s, or a list of such, of at most `most`;
-    `Words` are told in the reader's language. Where a case has a list, also within an object, it can have `Some` of one.
+    `Words` are told in the reader's language. Where a case has a list, also within an object, it can be `Some`.
     """
 
     cases: Callable[[Any, Any], list[tuple[sa.ColumnElement[bool], Any]]] = lambda caller, table: []

@@ -62,7 +62,7 @@ class Interpreter:
 
     async def root(self, selected: Selected) -> Any:
         """The value of a field of `Query`."""
-        [value] = await self._values("Query", selected, [{}], None)
+        [value] = await self._values(selected, [{}], None)
         return value
 
     async def complete(
@@ -71,19 +71,19 @@ class Interpreter:
         """The response objects of these rows, in their order."""
         results: list[dict[Any, Any]] = [{TYPE: shape.type.name} for _ in rows]
         for selected in shape.fields:
-            values = await self._values(shape.type.name, selected, rows, model) if rows else ()
+            values = await self._values(selected, rows, model) if rows else ()
             for result, value in zip(results, values, strict=False):
                 result[selected.key] = value
         return results
 
     async def _values(
-        self, owner: str, selected: Selected, rows: Sequence[Row], model: type[Base] | None
+        self, selected: Selected, rows: Sequence[Row], model: type[Base] | None
     ) -> Iterable[Any]:
         match selected.declaration:
             case Kept():
-                return [row[label_of(owner, selected)] for row in rows]
+                return [row[label_of(selected)] for row in rows]
             case Column(kind=kind):
-                values = [row[label_of(owner, selected)] for row in rows]
+                values = [row[label_of(selected)] for row in rows]
                 return [value and write_id(kind, value) for value in values] if kind else values
             case Constant(value=value):
                 return [value for _ in rows]
@@ -93,34 +93,34 @@ class Interpreter:
                 return known * len(rows)
             case Group(needs=needs):
                 objects = await self.complete(selected.shape, rows, model)
-                hidden = [needs and not row[label_of(owner, selected)] for row in rows]
+                hidden = [needs and not row[label_of(selected)] for row in rows]
                 return [None if hide else value for hide, value in zip(hidden, objects, strict=True)]
             case Variant(types=types):
-                names = [types.get(row[label_of(owner, selected)]) for row in rows]
+                names = [types.get(row[label_of(selected)]) for row in rows]
                 return [
                     await self._varied(selected, name, row) for name, row in zip(names, rows, strict=True)
                 ]
             case Records():
-                found = [row[label_of(owner, selected)] or [] for row in rows]
+                found = [row[label_of(selected)] or [] for row in rows]
                 return [[keyed(selected.shape, item) for item in items] for items in found]
             case Value() as declared:
                 values = [declared.compute(row, selected.arguments, self.caller) for row in rows]
                 return await self._given(selected, values)
             case Chosen() as choice:
                 values = self._choices(choice, model)
-                chosen = (_chosen(values, label_of(owner, selected), row) for row in rows)
+                chosen = (_chosen(values, label_of(selected), row) for row in rows)
                 return await self._given(selected, list(chosen))
             case Parts() as parts:
-                return await self._parts(owner, selected, parts, rows, model)
+                return await self._parts(selected, parts, rows, model)
             case Lookup() as lookup:
                 return [await self._looked_up(selected, lookup) for _ in rows]
             case Paged() as connection:
-                return await self._connected(owner, selected, connection, rows)
+                return await self._connected(selected, connection, rows)
             case Relation() as relation:
                 return await self._related(selected, relation, rows)
             case Find() as find:
                 return [await self._found(selected, find) for _ in rows]
-        return [owner for _ in rows]
+        return [selected.owner for _ in rows]
 
     async def _varied(self, selected: Selected, name: str | None, row: Row) -> Any:
         """The object in a JSON column, as the type of this name."""
@@ -156,14 +156,14 @@ class Interpreter:
         return found
 
     async def _parts(
-        self, owner: str, selected: Selected, parts: Parts, rows: Sequence[Row], model: type[Base] | None
+        self, selected: Selected, parts: Parts, rows: Sequence[Row], model: type[Base] | None
     ) -> list[Any]:
         """The objects of each row whose condition holds."""
         lists: list[list[Any]] = [[] for _ in rows]
         for name in parts.when:
             objects = await self.complete(selected.shapes[name], rows, model)
             for found, row, value in zip(lists, rows, objects, strict=True):
-                if row[f"{label_of(owner, selected)}.{name}"]:
+                if row[f"{label_of(selected)}.{name}"]:
                     found.append(value)
         return lists
 
@@ -195,13 +195,11 @@ class Interpreter:
             return [[child for one in _flat([key]) for child in children.get(one, [])] for key in keys]
         return [next(iter(children.get(key, [])), None) for key in keys]
 
-    async def _connected(
-        self, owner: str, selected: Selected, connection: Paged, rows: Sequence[Row]
-    ) -> list[Any]:
+    async def _connected(self, selected: Selected, connection: Paged, rows: Sequence[Row]) -> list[Any]:
         """Pages of a list, one for each parent; the rows of all pages are completed together."""
         assert connection.local
         keys = [row[connection.local] for row in rows]
-        page = Page.parse(f"{owner}.{selected.name}", selected.arguments, self.caller.page_limit)
+        page = Page.parse(f"{selected.owner}.{selected.name}", selected.arguments, self.caller.page_limit)
         slices = await self._slices(selected, connection, page, keys)
         objects = {key: {TYPE: selected.shape.type.name} for key in slices}
         for below in selected.shape.fields:

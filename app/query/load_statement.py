@@ -98,7 +98,7 @@ def _columns(actor: Actor, shape: Shape, model: Any) -> dict[str, Any]:
     """The columns that a shape needs of its table, by label."""
     columns: dict[str, Any] = {}
     for selected in shape.fields:
-        label = label_of(shape.type.name, selected)
+        label = label_of(selected)
         match selected.declaration:
             case Column(sql=sql, needs=needs):
                 columns[label] = sa.case((visible(actor, needs, model), sql)) if needs else sql

@@ -16,9 +16,9 @@ TYPE = object()
 Row = Mapping[str, Any]
 
 
-def label_of(owner: str, selected: Selected) -> str:
+def label_of(selected: Selected) -> str:
     """The label of a field's column in a statement."""
-    return f"{owner}.{selected.name}"
+    return f"{selected.owner}.{selected.name}"
 
 
 def labelled(name: str, columns: Mapping[str, Any]) -> dict[str, Any]:
