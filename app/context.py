@@ -115,7 +115,7 @@ class Context:
         for below in walk(selected):
             arguments = below.arguments
             if isinstance(below.declaration, Paged):
-                Page.parse(f"{below.owner}.{below.name}", arguments, self.page_limit)
+                Page.parse(below.coordinate, arguments, self.page_limit)
             if isinstance(below.declaration, Relation) and below.declaration.where:
                 below.declaration.where(Arguments(arguments), self.actor)
         return selected

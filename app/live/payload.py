@@ -135,6 +135,6 @@ class Payloads:
 
 def _pages(plan: Plan, arguments: Mapping[int, Mapping[str, Any]], context: Context) -> dict[int, Page]:
     return {
-        id(field): Page.parse(f"{field.owner}.{field.name}", arguments[id(field)], context.page_limit)
+        id(field): Page.parse(field.coordinate, arguments[id(field)], context.page_limit)
         for field in plan.paged
     }

@@ -62,6 +62,11 @@ class Selected:
         return self.nodes[0]
 
     @property
+    def coordinate(self) -> str:
+        """The field in the schema (a schema coordinate, in GraphQL's words), such as `Site.memberships`."""
+        return f"{self.owner}.{self.name}"
+
+    @property
     def shape(self) -> "Shape":
         """What is selected below a field of one object type."""
         return next(iter(self.shapes.values()))

@@ -186,7 +186,7 @@ class Compiler:
                 return [self._found(selected, find)]
             case None if selected.name == "__typename":
                 return [f'"{selected.owner}"']
-        raise Unplannable(f"{selected.owner}.{selected.name}")
+        raise Unplannable(selected.coordinate)
 
     def _column(self, selected: Selected, column: Column, table: Any = None) -> Pieces:
         parts = column_text(column, isinstance(selected.definition.type, GraphQLNonNull), table)

@@ -142,7 +142,7 @@ def _page(forest: Forest, paged: Selected, arguments: FieldArguments, limit: int
     field_id = id(paged)
     page = forest.pages.get(field_id)
     if page is None or page.size > limit:
-        page = Page.parse(f"{paged.owner}.{paged.name}", arguments[field_id], limit)
+        page = Page.parse(paged.coordinate, arguments[field_id], limit)
         if field_id in forest.constant:
             forest.pages[field_id] = page
     return page

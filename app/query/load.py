@@ -47,7 +47,6 @@ from app.query.rows import (
     by_parent,
     kept_part,
     keyed,
-    label_of,
     node_shapes,
 )
 from app.query.sift import sifted
@@ -81,9 +80,9 @@ class Interpreter:
     ) -> Iterable[Any]:
         match selected.declaration:
             case Kept():
-                return [row[label_of(selected)] for row in rows]
+                return [row[selected.coordinate] for row in rows]
             case Column(kind=kind):
-                values = [row[label_of(selected)] for row in rows]
+                values = [row[selected.coordinate] for row in rows]
                 return [value and write_id(kind, value) for value in values] if kind else values
             case Constant(value=value):
                 return [value for _ in rows]
@@ -93,22 +92,22 @@ class Interpreter:
                 return known * len(rows)
             case Group(needs=needs):
                 objects = await self.complete(selected.shape, rows, model)
-                hidden = [needs and not row[label_of(selected)] for row in rows]
+                hidden = [needs and not row[selected.coordinate] for row in rows]
                 return [None if hide else value for hide, value in zip(hidden, objects, strict=True)]
             case Variant(types=types):
-                names = [types.get(row[label_of(selected)]) for row in rows]
+                names = [types.get(row[selected.coordinate]) for row in rows]
                 return [
                     await self._varied(selected, name, row) for name, row in zip(names, rows, strict=True)
                 ]
             case Records():
-                found = [row[label_of(selected)] or [] for row in rows]
+                found = [row[selected.coordinate] or [] for row in rows]
                 return [[keyed(selected.shape, item) for item in items] for items in found]
             case Value() as declared:
                 values = [declared.compute(row, selected.arguments, self.caller) for row in rows]
                 return await self._given(selected, values)
             case Chosen() as choice:
                 values = self._choices(choice, model)
-                chosen = (_chosen(values, label_of(selected), row) for row in rows)
+                chosen = (_chosen(values, selected.coordinate, row) for row in rows)
                 return await self._given(selected, list(chosen))
             case Parts() as parts:
                 return await self._parts(selected, parts, rows, model)
@@ -163,7 +162,7 @@ class Interpreter:
         for name in parts.when:
             objects = await self.complete(selected.shapes[name], rows, model)
             for found, row, value in zip(lists, rows, objects, strict=True):
-                if row[f"{label_of(selected)}.{name}"]:
+                if row[f"{selected.coordinate}.{name}"]:
                     found.append(value)
         return lists
 
@@ -199,7 +198,7 @@ class Interpreter:
         """Pages of a list, one for each parent; the rows of all pages are completed together."""
         assert connection.local
         keys = [row[connection.local] for row in rows]
-        page = Page.parse(f"{selected.owner}.{selected.name}", selected.arguments, self.caller.page_limit)
+        page = Page.parse(selected.coordinate, selected.arguments, self.caller.page_limit)
         slices = await self._slices(selected, connection, page, keys)
         objects = {key: {TYPE: selected.shape.type.name} for key in slices}
         for below in selected.shape.fields:

@@ -26,7 +26,7 @@ from app.query.declare import (
 )
 from app.query.lookup import PLACE, USE, rows, use_of
 from app.query.page import SORT, Page
-from app.query.rows import PARENT, array_of, label_of, labelled
+from app.query.rows import PARENT, array_of, labelled
 from app.query.sift import conditions_in
 
 
@@ -95,10 +95,10 @@ def _labelled(columns: dict[str, Any]) -> list[Any]:
 
 
 def _columns(actor: Actor, shape: Shape, model: Any) -> dict[str, Any]:
-    """The columns that a shape needs of its table, by label."""
+    """The columns that a shape needs of its table; those of a field are labelled with its coordinate."""
     columns: dict[str, Any] = {}
     for selected in shape.fields:
-        label = label_of(selected)
+        label = selected.coordinate
         match selected.declaration:
             case Column(sql=sql, needs=needs):
                 columns[label] = sa.case((visible(actor, needs, model), sql)) if needs else sql

@@ -28,4 +28,4 @@ def references(given: Selected) -> Iterator[tuple[Selected, Relation]]:
                 case Value():
                     yield from references(below)
                 case None if below.name != "__typename":
-                    raise Unplannable(f"{shape.type.name}.{below.name}")
+                    raise Unplannable(below.coordinate)

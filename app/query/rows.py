@@ -16,11 +16,6 @@ TYPE = object()
 Row = Mapping[str, Any]
 
 
-def label_of(selected: Selected) -> str:
-    """The label of a field's column in a statement."""
-    return f"{selected.owner}.{selected.name}"
-
-
 def labelled(name: str, columns: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of what is kept under a field, told from those of other fields of the same types."""
     return {f"{name}/{label}": column for label, column in columns.items()}
