@@ -836,4 +836,3 @@ async def test_an_event_of_a_newer_release_is_passed_over(
         execution = app.routes[0].endpoint.execution  # type: ignore[attr-defined]
         await execution.pool.close()
         await execution.writes.close()
-        await execution.database.dispose()
