@@ -353,7 +353,7 @@ async def test_a_process_that_is_killed_loses_what_it_has_not_written(
         assert len(uses.unwritten) == 1
         await execution_of(application).pool.close()
         await execution_of(application).writes.close()
-        await execution_of(application).database.dispose()
+        await uses.database.dispose()
     assert await days(world, place, person) == {REPORTING: today()}
 
 
