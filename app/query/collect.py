@@ -105,7 +105,7 @@ class Source(Protocol):
     def variable_values(self) -> Any: ...
 
 
-class Operation(NamedTuple):
+class OperationSource(NamedTuple):
     """An operation with its variables, as a source."""
 
     schema: GraphQLSchema
@@ -119,7 +119,7 @@ def collect(info: GraphQLResolveInfo[Any]) -> Selected:
 
 
 def collect_roots(
-    operation: Operation, root: GraphQLObjectType, definition: OperationDefinitionNode
+    operation: OperationSource, root: GraphQLObjectType, definition: OperationDefinitionNode
 ) -> list[Selected]:
     """The trees of all root fields of an operation."""
     grouped: dict[str, list[FieldNode]] = {}

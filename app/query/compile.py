@@ -25,7 +25,16 @@ from app.query.compile_choice import chosen, looked_up, parts_of
 from app.query.compile_column import column_text
 from app.query.compile_page import connection
 from app.query.compile_row import allowed, recorded, varied
-from app.query.compile_rows import WANTED, asked, found, gathered, joined_rows, local_of, referred, rows
+from app.query.compile_rows import (
+    WANTED,
+    gathered,
+    joined_rows,
+    local_of,
+    row_by_id,
+    rows,
+    wanted_ids,
+    wanted_keys,
+)
 from app.query.compile_statement import key, language, sites, whole
 from app.query.declare import (
     Chosen,
@@ -230,16 +239,16 @@ class Compiler:
         text = text_of(self.object(selected.shape, relation.model))
         template = rows(relation, WANTED, self.given(selected))
         found = first_of(self.fill(template, selected, columns=text))
-        return Sql(f"ARRAY({self.fill(referred(), selected, columns=found)})")
+        return Sql(f"ARRAY({self.fill(wanted_keys(), selected, columns=found)})")
 
     def _found(self, selected: Selected, find: Find) -> Sql:
         """The rows with the ids in the arguments, in their order; null for what the caller may not see."""
         candidates = [
-            f"({self.fill(found(model, kind), columns=text_of(self.object(selected.shapes[name], model)))})"
+            f"({self.fill(row_by_id(model, kind), columns=text_of(self.object(selected.shapes[name], model)))})"
             for kind, (name, model) in find.kinds.items()
         ]
         row = f"coalesce({', '.join(candidates)}, 'null')"
-        listed = self.fill(asked(), selected, columns=f"{row} AS row0")
+        listed = self.fill(wanted_ids(), selected, columns=f"{row} AS row0")
         column = joined("row0") if selected.is_list else "row0"
         return self.gathered(column, listed)
 

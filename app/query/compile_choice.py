@@ -30,7 +30,7 @@ class Compiler(Protocol):
 
 
 @dataclass(frozen=True)
-class Told:
+class AnyReader:
     """Whoever reads a language, while a statement is compiled for everybody."""
 
     language: Language
@@ -82,7 +82,7 @@ def _told(compiler: Compiler, selected: Selected, value: Any) -> Sql:
 
 def _parts(compiler: Compiler, selected: Selected, value: Any, language: Language) -> list[Part]:
     """A given value in a language: texts, and between them the lists whose items depend on conditions."""
-    writer = Writer(compiler.arguments, Told(language))
+    writer = Writer(compiler.arguments, AnyReader(language))
     writer.write(selected, spoken(value, language))
     return merged(writer.parts)
 

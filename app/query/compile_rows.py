@@ -94,7 +94,7 @@ def _conditions(draft: Draft, relation: Relation, local: str | None) -> Iterator
 
 
 @cache
-def found(model: Any, kind: str) -> Template:
+def row_by_id(model: Any, kind: str) -> Template:
     """The row of a table with a wanted id, if the caller may see it; what of it, goes into `columns`."""
     draft = Draft()
     is_wanted = sa.literal_column("wanted.kind", sa.Text) == kind
@@ -166,7 +166,7 @@ def size() -> Template:
 
 
 @cache
-def referred() -> Template:
+def wanted_keys() -> Template:
     """The keys that given values refer to, in their order; what is found by each, goes into `columns`."""
     draft = Draft()
     keys = draft.parameter(ARRAY(sa.Uuid), lambda run, field_id: run.keys.get(field_id, []))
@@ -175,7 +175,7 @@ def referred() -> Template:
 
 
 @cache
-def asked() -> Template:
+def wanted_ids() -> Template:
     """The ids in the arguments, in their order; what is found by each, goes into `columns`."""
     draft = Draft()
     unnested = sa.func.unnest(

@@ -90,7 +90,7 @@ class Engine:
         for plan in plans:
             # For anonymous callers no statement is run that would read the filters.
             for unread in plan.unread if caller.identity else (*plan.unread, *plan.paged):
-                _look_at_filter(unread, arguments, caller)
+                _check_filter(unread, arguments, caller)
         return Prepared(self.pool, forest, plans, arguments, pages, variables, caller)
 
     def _known(self, document: DocumentNode, definition: OperationDefinitionNode) -> Known:
@@ -148,8 +148,8 @@ def _page(forest: Forest, paged: Selected, arguments: FieldArguments, limit: int
     return page
 
 
-def _look_at_filter(selected: Selected, arguments: FieldArguments, caller: Caller) -> None:
-    """Raise the RequestError of a filter that cannot be."""
+def _check_filter(selected: Selected, arguments: FieldArguments, caller: Caller) -> None:
+    """Raises the RequestError of a filter that cannot be."""
     if isinstance(selected.declaration, Paged) and selected.declaration.where:
         selected.declaration.where(Arguments(arguments[id(selected)]), caller.actor)
 

@@ -17,7 +17,7 @@ from graphql import (
 )
 from graphql.execution import VariableValues, get_argument_values
 
-from app.query.collect import Operation, Selected, collect_roots, walk
+from app.query.collect import OperationSource, Selected, collect_roots, walk
 from app.query.declare import Value
 from app.query.page import Page
 from app.query.plan import Plan, Unplannable
@@ -81,7 +81,7 @@ def plant(
     }
     kind = schema.get_root_type(definition.operation)
     assert kind is not None
-    roots = collect_roots(Operation(schema, fragments, variables), kind, definition)
+    roots = collect_roots(OperationSource(schema, fragments, variables), kind, definition)
     if any(root.name in ("__schema", "__type") for root in roots):
         raise Unplannable("introspection")
     named = [root for root in roots if root.name != "__typename"]
