@@ -17,7 +17,7 @@ from app.config import Misconfigured, Settings
 from app.db.engine import LOST, Unreachable, connect_to_listen, open_connection, server_settings
 from app.db.migrate import current_revision, is_of_newer_code, newest_revision
 from app.db.pool import SETTINGS
-from app.db.trouble import MIGRATE, NEWER_CODE, WRITABLE, DatabaseTrouble, explained
+from app.db.trouble import MIGRATE, NEWER_CODE, STANDBY, DatabaseTrouble, explained
 from app.messages.delivery import Maildir, Undelivered, delivery_of
 from app.tokens import UNANSWERED, PublishedKeys
 
@@ -189,7 +189,7 @@ async def _writable(database: AsyncEngine) -> Finding:
     # A server may start on it all the same: what is there can be read.
     async with database.connect() as connection:
         writable = await connection.scalar(text("SHOW transaction_read_only")) == "off"
-    return Finding(writable, f"the database takes {'changes' if writable else 'no changes'}", WRITABLE)
+    return Finding(writable, f"the database takes {'changes' if writable else 'no changes'}", STANDBY)
 
 
 async def _dead(database: AsyncEngine) -> Finding:

@@ -11,13 +11,13 @@ from app.db.engine import SERVER_ROLE, Unreachable
 
 MIGRATE = "run account-management migrate"
 NEWER_CODE = "these tables are of a newer version of the service: run that one"
-WRITABLE = "this is a standby that can only be read: give the address of the primary server"
+STANDBY = "this is a standby, or default_transaction_read_only is on: give the address of the primary"
 RESTORE = f"run CREATE ROLE {SERVER_ROLE} NOLOGIN and restore it anew"
 ADVICE = {
     "08": "look whether PostgreSQL runs, and try again",
     # The role of the server is not there.
     "22023": f"{MIGRATE}; or, if the tables are there from a backup, {RESTORE}",
-    "25006": WRITABLE,
+    "25006": STANDBY,
     "28": "check user and password in {setting}, and what pg_hba.conf allows",
     "3D": "create this database, or check its name in {setting}",
     "42501": "{denied}",
