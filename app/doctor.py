@@ -17,7 +17,7 @@ from app.config import Misconfigured, Settings
 from app.db.engine import LOST, Unreachable, connect_to_listen, open_connection, server_settings
 from app.db.migrate import current_revision, is_of_newer_code, newest_revision
 from app.db.pool import SETTINGS
-from app.db.trouble import MIGRATE, NEWER_CODE, DatabaseTrouble, explained
+from app.db.trouble import MIGRATE, NEWER_CODE, STANDBY, DatabaseTrouble, explained
 from app.messages.delivery import Maildir, Undelivered, delivery_of
 from app.tokens import UNANSWERED, PublishedKeys
 
@@ -45,6 +45,7 @@ async def examine(settings: Settings, database: AsyncEngine) -> AsyncIterator[Fi
             for finding in found:
                 yield finding
             if all(finding.well for finding in found):
+                yield await _writable(database)
                 yield await _dead(database)
             if found[0].well:
                 yield await _listening(settings, database)
@@ -182,6 +183,13 @@ def _takes_files(folder: Path) -> bool:
     """Whether a folder can be written to, or be made."""
     nearest = next(place for place in (folder, *folder.parents) if place.exists())
     return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
+
+
+async def _writable(database: AsyncEngine) -> Finding:
+    # A server may start on it all the same: what is there can be read.
+    async with database.connect() as connection:
+        writable = await connection.scalar(text("SHOW transaction_read_only")) == "off"
+    return Finding(writable, f"the database takes {'changes' if writable else 'no changes'}", STANDBY)
 
 
 async def _dead(database: AsyncEngine) -> Finding:

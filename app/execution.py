@@ -19,7 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.actor import ANONYMOUS, Identity
 from app.context import Context
-from app.db.pool import Pool
+from app.db.pool import OUTDATED, Pool
 from app.documents import Documents, InvalidDocument
 from app.errors import RequestError, bad_input, unauthenticated
 from app.http_request import Operation
@@ -35,13 +35,18 @@ UNAVAILABLE = (
     ConnectionError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.QueryCanceledError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.TransactionRollbackError,
+    *OUTDATED,
 )
-"""What says that the database is away, goes or comes, takes nobody any more, or has worked on it for too long."""
+"""What says that the database is away, goes or comes, takes nobody or nothing any more, has worked on it or waited for
+others for too long, can only be read now, or is being migrated: what is asked again later may go well."""
 BUSY = RequestError("SERVICE_UNAVAILABLE", "The service is busy; try again in a moment.")
 TOO_LARGE = bad_input("This asks for more than one answer can hold. Ask for less at once.")
 

@@ -8,8 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.config import Misconfigured, Settings
 from app.db.engine import create_engine
+from app.db.migrate import current_revision, is_of_newer_code, newest_revision
 from app.db.migrate import migrate as apply_migrations
-from app.db.trouble import DENIED_TO_OWNER, explained
+from app.db.trouble import DENIED_TO_OWNER, MIGRATE, NEWER_CODE, DatabaseTrouble, explained
 
 T = TypeVar("T")
 
@@ -32,6 +33,15 @@ def with_engine(settings: Settings, work: Callable[[AsyncEngine], Awaitable[T]])
 
     with explained():
         return asyncio.run(run())
+
+
+async def require_newest_tables(engine: AsyncEngine) -> None:
+    """Raises DatabaseTrouble when the tables are not those of this code: what is half done there is done again."""
+    async with engine.connect() as connection:
+        current = await current_revision(connection)
+    if current != newest_revision():
+        advice = NEWER_CODE if is_of_newer_code(current) else MIGRATE
+        raise DatabaseTrouble(f"revision {current or 'none'} of the tables", advice)
 
 
 def migrated(settings: Settings) -> None:

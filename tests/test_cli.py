@@ -92,6 +92,13 @@ def test_the_doctor_says_what_to_do(environment: Environment) -> None:
     assert "set OIDC_ISSUER" in found
 
 
+def test_the_doctor_finds_out_when_nothing_can_be_written(environment: Environment) -> None:
+    standby = make_url(environment["DATABASE_URL"]).update_query_dict({"default_transaction_read_only": "on"})
+    url = standby.render_as_string(hide_password=False)
+    found = run("doctor", environment | {"DATABASE_URL": url}, expected=1)
+    assert "NOT the database takes no changes\n    this is a standby" in found
+
+
 def test_the_doctor_finds_out_when_messages_cannot_be_kept(environment: Environment, tmp_path: Path) -> None:
     assert f"ok  messages go to the folder {tmp_path / 'mail'}" in run("doctor", environment)
     (tmp_path / "mail").write_text("not a folder")

@@ -60,9 +60,12 @@ async def test_a_query_can_be_asked_again(either: World) -> None:
     assert (await place.primary.ask(document, id=place.id))["site"]["contacts"] == [{"firstName": "Alix"}]
 
 
-async def test_a_statement_that_takes_too_long_is_broken_off(world: World, settings: Settings) -> None:
+@pytest.mark.parametrize("limit", ["statement_timeout", "lock_timeout"])
+async def test_a_statement_that_takes_too_long_is_broken_off(
+    world: World, settings: Settings, limit: str
+) -> None:
     place = await world.site()
-    hasty = create_app(settings.model_copy(update={"statement_timeout": 0.05}))
+    hasty = create_app(settings.model_copy(update={limit: 0.05}))
     document = {
         "query": "query($id: ID!) { site(id: $id) { contacts { id } } }",
         "variables": {"id": place.id},

@@ -3,7 +3,8 @@
 from typing import Any
 
 import asyncpg
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy import event
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.config import Settings
@@ -41,7 +42,7 @@ async def open_connection(url: str, told: dict[str, Any]) -> Any:
 
 def create_engine(url: str, settings: Settings) -> AsyncEngine:
     """The pool of one server process."""
-    return create_async_engine(
+    engine = create_async_engine(
         async_url(url),
         async_creator=lambda: open_connection(url, server_settings(settings)),
         pool_size=settings.database_pool_size,
@@ -50,6 +51,14 @@ def create_engine(url: str, settings: Settings) -> AsyncEngine:
         # Errors end up in the log, and parameters hold secrets and what people typed.
         hide_parameters=True,
     )
+    event.listen(engine.sync_engine, "handle_error", _leave_what_cannot_be_written_to)
+    return engine
+
+
+def _leave_what_cannot_be_written_to(context: ExceptionContext) -> None:
+    """Another database may have taken the place of one that can only be read now: connections are opened anew."""
+    if getattr(context.original_exception, "sqlstate", None) == asyncpg.ReadOnlySQLTransactionError.sqlstate:
+        context.is_disconnect = True
 
 
 async def connect_to_listen(settings: Settings, name: str = "account-management") -> Any:

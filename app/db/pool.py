@@ -43,6 +43,9 @@ SETTINGS = {
     # In the constants of a statement, backslashes mean themselves.
     "standard_conforming_strings": "on",
 }
+OUTDATED = asyncpg.ReadOnlySQLTransactionError, asyncpg.InvalidCachedStatementError
+"""How the database tells that it is not any more what it was when a connection was opened: another one has taken its
+place and this one can only be read, or a migration has changed a table that a statement was prepared for."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,11 @@ class Pool:
                 # While a connection is being lost, the driver does not know it yet, and cannot send anything either.
                 connection.terminate()
                 raise _lost(error) from error
+            except OUTDATED:
+                # What holds for this one holds for those that rest: who comes next finds out anew what is there.
+                for outdated in (connection, *self._idle):
+                    outdated.terminate()
+                raise
             except asyncpg.InterfaceError as error:
                 if connection.is_closed():
                     raise _lost(error) from error

@@ -11,10 +11,13 @@ from app.db.engine import SERVER_ROLE, Unreachable
 
 MIGRATE = "run account-management migrate"
 NEWER_CODE = "these tables are of a newer version of the service: run that one"
+STANDBY = "this is a standby, or default_transaction_read_only is on: give the address of the primary"
+RESTORE = f"run CREATE ROLE {SERVER_ROLE} NOLOGIN and restore it anew"
 ADVICE = {
     "08": "look whether PostgreSQL runs, and try again",
-    "22023": MIGRATE,  # The role of the server is not there yet.
-    "25006": "this is a standby that can only be read: give the address of the primary server",
+    # The role of the server is not there.
+    "22023": f"{MIGRATE}; or, if the tables are there from a backup, {RESTORE}",
+    "25006": STANDBY,
     "28": "check user and password in {setting}, and what pg_hba.conf allows",
     "3D": "create this database, or check its name in {setting}",
     "42501": "{denied}",
@@ -29,7 +32,10 @@ ADVICE = {
     "58": "see the log of PostgreSQL",
 }
 """What to do, by the code that PostgreSQL gives an error, or by what it begins with. Other errors are our fault."""
-DENIED = f"GRANT {SERVER_ROLE} TO the user of DATABASE_URL"
+DENIED = (
+    f"GRANT {SERVER_ROLE} TO the user of DATABASE_URL; or, if the tables are from a backup, and that role was not "
+    "there when it was restored, restore it anew"
+)
 DENIED_TO_OWNER = (
     "let the user of {setting} own the database, and give it CREATEROLE, or run CREATE ROLE "
     f"{SERVER_ROLE} as somebody who may"

@@ -20,7 +20,7 @@ from app.messages.delivery import delivery_of
 from app.messages.letters import write_letter
 from app.messages.queue import requeue
 from app.messages.worker import Worker
-from app.operating import with_engine
+from app.operating import require_newest_tables, with_engine
 from app.query.ids import parse_id, write_id
 from app.rules import MessageState
 from app.texts import is_readable, site_number
@@ -107,6 +107,7 @@ def work() -> None:
 
 
 async def _work(settings: Settings, engine: AsyncEngine) -> None:
+    await require_newest_tables(engine)
     worker = Worker(engine, settings, delivery_of(settings))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,12 +1,14 @@
 """How a mutation is declared, done, and answered."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
+import asyncpg
 import strawberry
 from strawberry.types import Info
 
-from app.context import Context, Transaction
+from app.context import Completer, Context, Transaction
 from app.errors import Fault, UserError
 from app.language import translate
 from app.policy import Action, allowed
@@ -23,21 +25,31 @@ def mutation(description: str, action: Action) -> Any:
 
 
 async def write(info: Info, act: Act, input: Any) -> Any:
-    """Do it in one transaction, then read the payload back; or answer with why it was refused.
-
-    What shall only be checked is answered from within the transaction, which is then taken back.
-    """
+    """Do it in one transaction, then read the payload back; or answer with why it was refused."""
     context: Context = info.context
     completer = context.completer(info._raw_info)
+    attempt = partial(_attempt, context, completer, info.field_name, act, input)
     try:
-        async with context.transaction(keep=not input.validate_only) as tx:
-            values: dict[str, Any] = {"errors": []} | await once(tx, info.field_name, _recorded(act), input)
-            if input.validate_only:
-                await tx.check_all()
-                return await completer.complete(_told(values, context), tx)
+        try:
+            values, answered = await attempt()
+        except asyncpg.InvalidCachedStatementError:
+            # The connection had prepared a statement before a migration changed its tables. Nothing was done.
+            values, answered = await attempt()
     except UserError as error:
-        values = {**error.values, "errors": list(error.faults)}
-    return await completer.complete(_told(values, context))
+        values, answered = {**error.values, "errors": list(error.faults)}, None
+    return await completer.complete(_told(values, context)) if answered is None else answered
+
+
+async def _attempt(
+    context: Context, completer: Completer, name: str, act: Act, input: Any
+) -> tuple[dict[str, Any], Any]:
+    """What was done; with the answer to what shall only be checked, which is from within the transaction."""
+    async with context.transaction(keep=not input.validate_only) as tx:
+        values: dict[str, Any] = {"errors": []} | await once(tx, name, _recorded(act), input)
+        if not input.validate_only:
+            return values, None
+        await tx.check_all()
+        return values, await completer.complete(_told(values, context), tx)
 
 
 def _recorded(act: Act) -> Act:

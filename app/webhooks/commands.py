@@ -14,7 +14,7 @@ from app.db.embedded import settings_with_database
 from app.db.models import Site
 from app.db.webhooks import Webhook, WebhookDelivery
 from app.log import configure_logging
-from app.operating import with_engine
+from app.operating import require_newest_tables, with_engine
 from app.query.ids import parse_id, write_id
 from app.texts import site_number
 from app.webhook_rules import WebhookDeliveryState, host_of
@@ -38,6 +38,7 @@ def work(
 
 
 async def _work(settings: Settings, engine: AsyncEngine, once: bool) -> int:
+    await require_newest_tables(engine)
     worker = Worker(settings, engine, Sender(settings.webhook_private_addresses))
     if once:
         try:

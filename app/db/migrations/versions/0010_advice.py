@@ -16,12 +16,10 @@ CREATE TABLE undeliverable_address (
 );
 
 INSERT INTO undeliverable_address (email, refused_at)
-    SELECT lower(trim(dead.email)), max(dead.created_at) FROM message AS dead
-    WHERE dead.state = 'DEAD' AND dead.fault = 'RECIPIENT_REFUSED' AND NOT EXISTS (
-        SELECT FROM message AS sent
-        WHERE lower(trim(sent.email)) = lower(trim(dead.email)) AND sent.sent_at >= dead.created_at
-    )
-    GROUP BY lower(trim(dead.email));
+    SELECT lower(trim(email)), max(created_at) FILTER (WHERE state = 'DEAD' AND fault = 'RECIPIENT_REFUSED')
+    FROM message GROUP BY lower(trim(email))
+    HAVING max(created_at) FILTER (WHERE state = 'DEAD' AND fault = 'RECIPIENT_REFUSED')
+        > coalesce(max(sent_at), '-infinity');
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON undeliverable_address TO account_management_server;
 
