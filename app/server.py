@@ -96,7 +96,11 @@ def create_app(settings: Settings | None = None) -> Starlette:
         routes += _explorer(settings) + _messages()
     handlers = {HTTPException: _http_error, Exception: _unexpected}
     middleware = [Middleware(Shortcut, endpoint=graphql)]
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers, middleware=middleware)
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers, middleware=middleware)
+    # A redirect would lead to the host and the scheme of the request: behind a proxy that ends TLS to an address in
+    # clear text, where clients would send what they have sent here once more.
+    app.router.redirect_slashes = False
+    return app
 
 
 def _told_to_connections(settings: Settings, profile: Profile) -> dict[str, Any]:
