@@ -8,6 +8,7 @@ import uvicorn
 
 from app.config import Settings
 from app.http_protocol import HttpProtocol
+from app.log import lines_of_libraries
 
 # The logs' library would load it, where it is installed, to decorate tracebacks; ours are plain (see app/log.py).
 sys.modules["rich"] = None  # type: ignore[assignment]
@@ -34,6 +35,7 @@ def serve(workers: int, settings: Settings) -> None:
         ws_per_message_deflate=False,
         # Subscriptions end only when somebody ends them; their clients come back to another process.
         timeout_graceful_shutdown=5,
+        log_config=lines_of_libraries(settings.log_format),
         log_level="warning",
         access_log=False,
     )
