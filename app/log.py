@@ -2,7 +2,6 @@
 
 import logging
 import sys
-from typing import Any
 
 import structlog
 
@@ -15,21 +14,8 @@ def configure_logging(log_format: str) -> None:
     )
 
 
-def lines_of_libraries(log_format: str) -> dict[str, Any]:
-    """What `logging.config` has to know so that the server and its libraries log in the same form."""
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"ours": {"()": "app.log.formatter", "log_format": log_format}},
-        "handlers": {
-            "ours": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "ours"}
-        },
-        "root": {"handlers": ["ours"], "level": "WARNING"},
-    }
-
-
 def formatter(log_format: str) -> logging.Formatter:
-    """What makes a line of ours of what a library logs."""
+    """What gives the lines of the server and of libraries the same form (see `serving`)."""
     lean = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     return structlog.stdlib.ProcessorFormatter(processors=[lean, *_processors(log_format)])
 

@@ -3,12 +3,12 @@
 import os
 import signal
 import sys
+from typing import Any
 
 import uvicorn
 
 from app.config import Settings
 from app.http_protocol import HttpProtocol
-from app.log import lines_of_libraries
 
 # The logs' library would load it, where it is installed, to decorate tracebacks; ours are plain (see app/log.py).
 sys.modules["rich"] = None  # type: ignore[assignment]
@@ -35,10 +35,24 @@ def serve(workers: int, settings: Settings) -> None:
         ws_per_message_deflate=False,
         # Subscriptions end only when somebody ends them; their clients come back to another process.
         timeout_graceful_shutdown=5,
-        log_config=lines_of_libraries(settings.log_format),
+        log_config=_logging(settings.log_format),
         log_level="warning",
         access_log=False,
     )
+
+
+def _logging(log_format: str) -> dict[str, Any]:
+    """Warnings of the server and of libraries have the form of our own lines."""
+    # By its name as well, since it loads the logs' library.
+    ours = {"()": "app.log.formatter", "log_format": log_format}
+    handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "ours"}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"ours": ours},
+        "handlers": {"ours": handler},
+        "root": {"handlers": ["ours"], "level": "WARNING"},
+    }
 
 
 if __name__ == "__main__":
