@@ -1,6 +1,7 @@
 """The command line as operators use it."""
 
 import asyncio
+import errno
 import json
 import os
 import re
@@ -297,6 +298,21 @@ def test_a_log_that_nobody_watches_has_no_colours() -> None:
     )
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout
     assert b"up" in said and b"\x1b" not in said
+
+
+ENDING = """
+import socket, uvicorn
+from app.serving import Workers
+listener = socket.create_server(("127.0.0.1", 0))
+address = listener.getsockname()
+Workers(uvicorn.Config("app"), [listener]).terminate_all()
+print(socket.socket().connect_ex(address))
+"""
+
+
+def test_nobody_waits_for_workers_that_end() -> None:
+    said = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, check=True, text=True).stdout
+    assert int(said) == errno.ECONNREFUSED
 
 
 @contextmanager
