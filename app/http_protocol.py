@@ -77,6 +77,12 @@ class HttpProtocol(HttpToolsProtocol):
         if self.unfinished > most and not self.transport.is_closing():
             self._refuse(HttpFault(431, f"The head of a request has at most {most} bytes."))
 
+    def _look_at_host(self) -> None:
+        # Of two, a proxy may have looked at the other one; HTTP/1.0 knows none (RFC 9112, 3.2).
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+            raise ValueError("one Host is needed")
+
     def _is_awaited(self) -> bool:
         return self.fault is None and (self.begun or not self._is_working())
 
@@ -100,6 +106,7 @@ class HttpProtocol(HttpToolsProtocol):
         """The request can be begun, unless it is read again."""
         self.unfinished = 0
         if not self.parser.is_upgrade_ignored():
+            self._look_at_host()
             super().on_headers_complete()
             if not self.pipeline:
                 self.answering = self.cycle

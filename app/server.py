@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.types import Lifespan
 
 from app import development, history_download
 from app.calendar_links import PATH
@@ -93,9 +94,17 @@ def create_app(settings: Settings | None = None) -> Starlette:
     ]
     if settings.development:
         routes += _explorer(settings) + _messages()
+    return _application(routes, graphql, lifespan)
+
+
+def _application(routes: list[BaseRoute], graphql: Endpoint, lifespan: Lifespan[Starlette]) -> Starlette:
     handlers = {HTTPException: _http_error, Exception: _unexpected}
     middleware = [Middleware(Shortcut, endpoint=graphql)]
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers, middleware=middleware)
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers, middleware=middleware)
+    # A redirect would lead to the host and the scheme of the request: behind a proxy that ends TLS to an address in
+    # clear text, where clients would send what they have sent here once more.
+    app.router.redirect_slashes = False
+    return app
 
 
 def _told_to_connections(settings: Settings, profile: Profile) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The command line as operators use it."""
 
 import asyncio
+import errno
 import json
 import os
 import re
@@ -30,6 +31,7 @@ from tests.conftest import administer
 from tests.issuer import RSA, running_issuer
 
 Environment = dict[str, str]
+LOG = "log.txt"
 STRANGER = f"stranger_{uuid4().hex}"
 SITE = (
     "site create --number {number} --name Test --primary-ibm-id {who} --primary-email {who} --first-name Ana"
@@ -305,19 +307,43 @@ def test_a_log_that_nobody_watches_has_no_colours() -> None:
     assert b"up" in said and b"\x1b" not in said
 
 
+ENDING = """
+import socket, uvicorn
+from app.serving import Workers
+listener = socket.create_server(("127.0.0.1", 0))
+address = listener.getsockname()
+Workers(uvicorn.Config("app"), [listener]).terminate_all()
+print(socket.socket().connect_ex(address))
+"""
+
+
+def test_nobody_waits_for_workers_that_end() -> None:
+    said = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, check=True, text=True).stdout
+    assert int(said) == errno.ECONNREFUSED
+
+
 @contextmanager
 def service(folder: str, port: int) -> Iterator[str]:
     """`account-management serve` with an embedded PostgreSQL, ended as a supervisor ends it; its address."""
     own = {"DEVELOPMENT": "true", "DATA_DIRECTORY": folder, "PORT": str(port), "DATABASE_URL": ""}
+    own["LOG_FORMAT"] = "json"
     command = [sys.executable, "-m", "app", "serve"]
     address = f"http://127.0.0.1:{port}"
-    with subprocess.Popen(command, env=os.environ | own, stdout=subprocess.DEVNULL) as process:
+    with (
+        Path(folder, LOG).open("wb") as log,
+        subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=log) as process,
+    ):
         try:
             wait_for(f"{address}/health", process)
             yield address
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait(30) == 0
+
+
+def logged(folder: str, text: str) -> list[dict[str, Any]]:
+    """The lines of the log with this text, each of which is JSON whoever wrote it."""
+    return [json.loads(line) for line in Path(folder, LOG).read_text().splitlines() if text in line]
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
@@ -353,5 +379,9 @@ def test_the_embedded_database_is_stopped_with_the_service_and_keeps_its_data() 
         with service(folder, port) as address:
             query = "{ viewer { accessRequests { nodes { id } } } }"
             kept = httpx2.post(f"{address}/graphql", json={"query": query}, headers=headers).json()
+            with socket.create_connection(("127.0.0.1", port)) as connection:
+                connection.sendall(b"no HTTP\r\n\r\n")
+                assert connection.recv(1)
+        assert [line["level"] for line in logged(folder, "Invalid HTTP request")] == ["warning"]
     [request] = kept["data"]["viewer"]["accessRequests"]["nodes"]
     assert request == made["data"]["requestAccess"]["accessRequest"]

@@ -240,6 +240,15 @@ async def test_an_unknown_page_is_a_json_error(client: AsyncClient) -> None:
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize("path", ["/graphql/", "/health/", "/explorer"])
+async def test_nobody_is_led_to_another_address_with_what_they_send(client: AsyncClient, path: str) -> None:
+    """It would have the host, and the scheme, of the request: behind a proxy, that is clear text."""
+    headers = {"Host": "elsewhere.example.com", "Authorization": "Bearer secret"}
+    response = await client.get(path, headers=headers)
+    assert (response.status_code, code(response)) == (404, "BAD_USER_INPUT")
+    assert "location" not in response.headers
+
+
 async def test_the_explorer_is_served_under_a_strict_policy(client: AsyncClient) -> None:
     response = await client.get("/")
     assert "script-src 'self'" in response.headers["content-security-policy"]

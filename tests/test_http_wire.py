@@ -28,6 +28,7 @@ QUERY = b'{"query": "{ __typename }"}'
 DATA = {"data": {"__typename": "Query"}}
 POST = b"POST /graphql HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
 GET = b" /graphql?query=%7B__typename%7D HTTP/1.1\r\nHost: test\r\n\r\n"
+HOST = b"Host: test\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 WAITING = POST + b"X-Wait: yes\r\n"
 H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
@@ -340,6 +341,9 @@ def test_what_is_no_http_is_told_in_a_graphql_error(server: Server, garbage: byt
         POST + b"Bad Name: x\r\n\r\n",
         POST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
         CHUNKED + b"zz\r\n",
+        b"GET" + GET.replace(HOST, b""),
+        b"GET" + GET.replace(HOST, HOST + HOST),
+        b"GET" + GET.replace(HOST, HOST + b"Host: other\r\n").replace(b"1.1", b"1.0"),
     ],
 )
 def test_broken_framing_is_told_in_a_graphql_error(server: Server, broken: bytes) -> None:
