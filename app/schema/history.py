@@ -99,9 +99,14 @@ class HistoryEvent(Node):
         Column(m.HistoryEvent.justification), "Why, as it was given when access was asked for or given."
     )
     before: Snapshot | None = snapshot(
-        m.HistoryEvent.before, "What the subject was before; null for what was made by it."
+        m.HistoryEvent.before,
+        "What the subject was before; null for what was made by it, and for webhooks and calendar subscriptions.",
     )
     after: Snapshot | None = snapshot(
-        m.HistoryEvent.after, "What the subject was after it; null for what is gone by it."
+        m.HistoryEvent.after,
+        "What the subject was after it; null for what is gone by it, and for webhooks and calendar subscriptions.",
     )
-    changes: list[FieldChange] = reads(Records(changes), "What it changed, field by field, in texts.")
+    changes: list[FieldChange] = reads(
+        Records(changes),
+        "What it changed, field by field, in texts; empty for webhooks and calendar subscriptions.",
+    )

@@ -84,7 +84,10 @@ class AlreadyDecidedError(UserError):
     )
 
 
-@strawberry.type(description="What was to be changed is not as the caller read it.")
+@strawberry.type(
+    description="What was to be changed is not as the caller read it. It is given as it is now; the fields for other "
+    "kinds of things are null."
+)
 class StaleVersionError(UserError):
     """Changed by somebody else."""
 
