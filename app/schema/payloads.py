@@ -75,7 +75,9 @@ class LimitReachedError(UserError):
     current: int = _given("current", "How many there are.")
 
 
-@strawberry.type(description="Somebody else was faster.")
+@strawberry.type(
+    description="The request was decided before, be it by somebody else who was faster or by the caller."
+)
 class AlreadyDecidedError(UserError):
     """Somebody else was faster."""
 
