@@ -79,7 +79,7 @@ class Context:
         Raises UNAUTHENTICATED when the IBMid is bound to another identity.
         """
         if self.identity and self.pool:
-            self.actor = await sign_in(self.pool, self.writes or self.database, self.identity)
+            self.actor = await sign_in(self.pool, self.writes or self.database, self.identity, self.wished)
             self.language = self.wished or self.actor.language
 
     private_webhooks: bool = False

@@ -93,10 +93,14 @@ class HistoryEvent(Node):
         Column(m.HistoryEvent.subject_name), "What people called it then; stays when it is gone."
     )
     reason: str | None = reads(
-        Column(m.HistoryEvent.reason), "Why, as it was given for a denial or a removal."
+        Column(m.HistoryEvent.reason),
+        "Why, as it was given for a denial, a removal, a block or a hand-over by an operator, or why a webhook was "
+        "disabled; null where nothing was.",
     )
     justification: str | None = reads(
-        Column(m.HistoryEvent.justification), "Why, as it was given when access was asked for or given."
+        Column(m.HistoryEvent.justification),
+        "Why, as it was given when access was asked for, given or changed, or somebody named or nominated; null where "
+        "nothing was.",
     )
     before: Snapshot | None = snapshot(
         m.HistoryEvent.before,

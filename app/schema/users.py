@@ -35,7 +35,9 @@ class User(Node):
         "Last name; null until the person has signed in, unless an operator gave it.",
     )
     has_signed_in: bool = reads(Column(m.User.subject.is_not(None)), "Whether the person has ever signed in.")
-    language: Language = reads(Column(m.User.language), "Language the person is written to in.")
+    language: Language = reads(
+        Column(m.User.language), "Language the person is written to in; English until it is known."
+    )
     e_notifications: ENotifications | None = reads(
         Group(needs=Action.SEE_E_NOTIFICATIONS),
         "What the person has set for eNotifications; null for everybody else.",
