@@ -159,9 +159,7 @@ class AccessRequest(Node):
         Column(m.AccessRequest.site_number), "The number of the site that was asked for."
     )
     state: AccessRequestState = reads(Column(m.AccessRequest.current_state), "Where the request stands.")
-    justification: str | None = reads(
-        Column(m.AccessRequest.justification), "The requester's reason; null when they gave none."
-    )
+    justification: str | None = reads(Column(m.AccessRequest.justification), "The requester's reason.")
     requested_privileges: RequestedPrivileges = reads(Group(), "The levels the requester wishes for.")
     requested_role: Role | None = reads(
         Column(m.AccessRequest.requested_role), "The role a member wishes for; null when they named none."
@@ -344,8 +342,7 @@ class Site(Node):
 
     @reads(
         Relation(m.Contact, on="site_id", local="id", where=filters.contact_for, order=filters.holder_first),
-        "Whom to address for a type: who holds it, of several the one written first, or else the primary contact "
-        "record.",
+        "Whom to address for a type: of its holders the one written first, or else the primary contact record.",
         Action.SEE_CONTACTS,
     )
     def contact_for(self, type: Matter) -> Contact | None: ...
