@@ -168,7 +168,11 @@ class Payload:
     """What all payloads have."""
 
     events: list[HistoryEvent] = written()
-    errors: list[UserError] = _given("errors", "Why it was refused; empty when it was done.")
+    errors: list[UserError] = _given(
+        "errors",
+        "Why it was refused, when all else is null or empty but for what a bulk tells of its items; empty when it was "
+        "done.",
+    )
 
 
 ACCESS_REQUEST = "The request as it is now."

@@ -48,7 +48,8 @@ NODES = Find(
 
 @strawberry.type(
     description="Everything that can be read. What the caller may not see does not exist for them: it is null, or is "
-    "not in the list. A field that may be null and says no more about it is so only then, or where nothing was given."
+    "not in the list. A field that may be null and says no more about it is so only then, or where nothing was given. "
+    "All but viewer and privilegeCatalog needs a token."
 )
 class Query:
     """Everything that can be read."""
