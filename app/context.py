@@ -84,7 +84,7 @@ class Context:
         Raises UNAUTHENTICATED when the IBMid is bound to another identity.
         """
         if self.identity:
-            self.actor = await sign_in(self.pool, self.writes, self.identity)
+            self.actor = await sign_in(self.pool, self.writes, self.identity, self.wished)
             self.language = self.wished or self.actor.language
 
     def require_signed_in(self) -> UUID:

@@ -46,9 +46,9 @@ class Code(Enum):
     SECONDARY_CONTACT_LIMIT = message(
         "The site has its {limit} secondary contacts. Remove or demote one first."
     )
-    ALREADY_MEMBER = message("This person has access to the site.")
+    ALREADY_MEMBER = message("Access to this site has been given already.")
     PENDING_REQUEST_EXISTS = message("There is a pending request of yours for this site.")
-    ALREADY_DECIDED = message("Somebody else has decided this request.")
+    ALREADY_DECIDED = message("This request has been decided already.")
     END_IN_PAST = message("The end must lie in the future.")
     END_TOO_FAR = message("The end lies at most {limit} years ahead; without an end, access lasts.")
     END_NOT_LATER = message("Access lasts at least until then already.")

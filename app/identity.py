@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -22,17 +23,18 @@ from app.rules import Event, Language, Role, UpdateLevel
 from app.texts import fold, full_name, tidy
 
 
-async def sign_in(pool: Pool, writes: Database, identity: Identity) -> Actor:
+async def sign_in(pool: Pool, writes: Database, identity: Identity, wished: Language | None = None) -> Actor:
     """The actor of an identity.
 
-    At the first sign-in, a user who was added before is bound to the identity; an unknown person becomes a user.
+    At the first sign-in, a user who was added before is bound to the identity; an unknown person becomes a user. The
+    language wished for in that request is theirs from then on, where their issuer names none.
     Raises UNAUTHENTICATED when the IBMid is bound to another identity.
     """
     found = await pool.row(KNOWN.sql, KNOWN.values({"issuer": identity.issuer, "subject": identity.subject}))
     if found is not None:
         standings = MappingProxyType(dict(map(_standing, json.loads(found["standings"]))))
         return Actor(found["id"], found["name"], identity.client, Language[found["language"]], standings)
-    return await _sign_in_first(writes, identity)
+    return await _sign_in_first(writes, replace(identity, language=identity.language or wished))
 
 
 async def _sign_in_first(writes: Database, identity: Identity) -> Actor:

@@ -153,7 +153,7 @@ async def test_nobody_is_blocked_twice_also_not_in_another_case_or_at_once(world
     codes = sorted(error["code"] for payload in payloads for error in payload["errors"])
     assert codes == ["ALREADY_BLOCKED"] * 2
     french = await place.primary.do("blockRequester", language="fr", siteId=place.id, ibmId=ibm_id)
-    assert french["errors"][0]["message"] == "Cette personne est bloquée."
+    assert french["errors"][0]["message"] == "Cette personne est déjà bloquée."
     elsewhere = await world.site()
     await elsewhere.primary.succeed("blockRequester", siteId=elsewhere.id, ibmId=ibm_id)
 

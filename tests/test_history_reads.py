@@ -324,6 +324,7 @@ async def test_filters(world: World) -> None:
     moments = [node["at"] for node in await events(primary, place)]
     assert await found(**{"from": moments[1]}) == ALL[1:]
     assert await found(until=moments[1]) == ALL[:1]
+    assert await found(until=moments[1].replace("+00:00", "Z").lower()) == ALL[:1]
     assert await found(**{"from": moments[0], "until": moments[2].replace("+00:00", "Z")}) == ALL[:2]
 
 

@@ -36,7 +36,7 @@ from app.schema.query import PUBLIC
 from app.schema.schema import executable_schema
 from app.server import create_app
 from tests.access import form, newcomer
-from tests.issuer import ABSENT, AUDIENCE, RSA, Service, running_issuer, serving
+from tests.issuer import ABSENT, AUDIENCE, RSA, VIEWER, Service, running_issuer, serving
 from tests.world import VIEW, Person, World
 
 
@@ -122,6 +122,23 @@ async def test_an_unknown_person_becomes_a_user(world: World, service: Service) 
     (event,) = await events(world, ibm_id)
     assert (event.event, event.before, event.after["ibm_id"]) == ("USER_REGISTERED", None, ibm_id)
     assert event.subject_id == event.actor_id == (await the_user(world, ibm_id)).id
+
+
+@pytest.mark.parametrize(
+    ("locale", "wished", "language"),
+    [(ABSENT, "fr-CA, en;q=0.8", "FR"), ("en", "fr", "EN"), (ABSENT, "de", "EN")],
+    ids=["of the request", "of the issuer", "none that we speak"],
+)
+async def test_a_person_is_written_to_in_the_language_of_their_first_request(
+    service: Service, locale: Any, wished: str, language: str
+) -> None:
+    token = service.issuer.token(preferred_username=newcomer(), sub=uuid4().hex, locale=locale)
+    headers = {"Authorization": f"Bearer {token}", "Accept-Language": wished}
+    response = await service.client.post("/graphql", json={"query": VIEWER}, headers=headers)
+    assert response.json()["data"]["viewer"]["user"]["language"] == language
+    headers["Accept-Language"] = "en" if language == "FR" else "fr"
+    later = await service.client.post("/graphql", json={"query": VIEWER}, headers=headers)
+    assert later.json()["data"]["viewer"]["user"]["language"] == language
 
 
 async def test_a_user_added_before_is_bound_however_the_characters_are_composed(

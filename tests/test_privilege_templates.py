@@ -48,7 +48,10 @@ async def test_templates_are_created_changed_and_deleted(world: World, who: str)
     assert made["privileges"] == UNSAID | {"reporting": "VIEW", "accountManagement": account}
     assert (made["name"], made["version"]) == ("Relecteur", 1)
     renamed = {"privilegeTemplateId": made["id"], "name": "Lecteur", "expectedVersion": 1}
-    changed = (await person.succeed("updatePrivilegeTemplate", TEMPLATE, **renamed))["privilegeTemplate"]
+    answer = TEMPLATE + " site { privilegeTemplates { name } }"
+    answered = await person.succeed("updatePrivilegeTemplate", answer, **renamed)
+    changed = answered["privilegeTemplate"]
+    assert answered["site"] == {"privilegeTemplates": [{"name": "Lecteur"}]}
     assert (changed["name"], changed["version"], changed["privileges"]) == ("Lecteur", 2, made["privileges"])
     other = {"privilegeTemplateId": made["id"], "privileges": {"entitlementInventory": "UPDATE"}}
     changed = (await person.succeed("updatePrivilegeTemplate", TEMPLATE, **other))["privilegeTemplate"]

@@ -457,7 +457,8 @@ async def test_a_payload_tells_what_can_be_done_next(world: World) -> None:
     )
     said = payload["accessRequest"]["viewerCan"]
     assert said["deny"]["code"] == said["grant"]["code"] == "ALREADY_DECIDED"
-    assert said["grant"]["reason"] != "Somebody else has decided this request."
+    # Nobody is told that somebody else has done what they did themselves.
+    assert said["grant"]["reason"] == "Une décision a déjà été prise sur cette demande d’accès."
 
 
 EVERYTHING = (

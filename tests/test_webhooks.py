@@ -154,8 +154,10 @@ async def test_a_new_secret_stands_beside_the_one_before_for_a_day(world: World)
 async def test_a_ping_goes_the_way_of_all_events(world: World) -> None:
     place = await world.site()
     id = (await create(place, events=["SITE_LEFT"]))["webhook"]["id"]
-    payload = await place.primary.succeed("pingWebhook", f"delivery {{ {DELIVERY} }}", webhookId=id)
+    answer = f"delivery {{ {DELIVERY} }} webhook {{ deliveries {{ totalCount }} }}"
+    payload = await place.primary.succeed("pingWebhook", answer, webhookId=id)
     delivery = payload["delivery"]
+    assert payload["webhook"] == {"deliveries": {"totalCount": 1}}
     assert (delivery["event"], delivery["state"], delivery["attempts"]) == (None, "QUEUED", 0)
     body = json.loads(delivery["payload"])
     assert (body["type"], body["data"]) == ("ping", {"siteId": place.id, "siteNumber": place.number})
@@ -177,10 +179,10 @@ async def test_a_ping_goes_the_way_of_all_events(world: World) -> None:
 async def test_a_delivery_is_sent_again_with_the_same_id(world: World, values: dict[str, Any]) -> None:
     place = await world.site()
     id, delivery_id = await with_delivery(world, place, **values)
-    payload = await place.primary.succeed(
-        "redeliverWebhook", f"delivery {{ {DELIVERY} }}", deliveryId=delivery_id
-    )
+    answer = f"delivery {{ {DELIVERY} }} webhook {{ id deliveries(filter: {{states: [QUEUED]}}) {{ totalCount }} }}"
+    payload = await place.primary.succeed("redeliverWebhook", answer, deliveryId=delivery_id)
     delivery = payload["delivery"]
+    assert payload["webhook"] == {"id": id, "deliveries": {"totalCount": 1}}
     assert delivery["id"] == delivery_id
     assert (delivery["state"], delivery["attempts"], delivery["deliveredAt"]) == ("QUEUED", 0, None)
     (row,) = await deliveries(world, id)

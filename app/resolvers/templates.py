@@ -59,7 +59,7 @@ async def update(tx: Transaction, input: UpdatePrivilegeTemplateInput) -> dict[s
     if after != before:
         event = Event.PRIVILEGE_TEMPLATE_UPDATED
         tx.record(event, template, name=template.name, before=before, after=after)
-    return {"privilege_template_id": template.id}
+    return {"privilege_template_id": template.id, "site_id": template.site_id}
 
 
 async def delete(tx: Transaction, input: DeletePrivilegeTemplateInput) -> dict[str, Any]:

@@ -107,7 +107,7 @@ async def ping(tx: Transaction, input: PingWebhookInput) -> dict[str, Any]:
         site_id=site.id, webhook_id=webhook.id, payload=payload, next_attempt_at=sa.func.now()
     )
     tx.session.add(delivery)
-    return {"delivery_id": delivery.id}
+    return {"delivery_id": delivery.id, "webhook_id": webhook.id}
 
 
 async def redeliver(tx: Transaction, input: RedeliverWebhookInput) -> dict[str, Any]:
@@ -118,7 +118,7 @@ async def redeliver(tx: Transaction, input: RedeliverWebhookInput) -> dict[str, 
     delivery.state, delivery.attempts = WebhookDeliveryState.QUEUED, 0
     delivery.next_attempt_at = sa.func.now()
     delivery.delivered_at = delivery.last_status = delivery.last_error = None
-    return {"delivery_id": delivery.id}
+    return {"delivery_id": delivery.id, "webhook_id": delivery.webhook_id}
 
 
 def _check(tx: Transaction, input: CreateWebhookInput | UpdateWebhookInput, *found: Fault) -> None:

@@ -27,7 +27,9 @@ class MembershipFilter:
 
     roles: list[Role] | None = described("Has one of these roles.", default=None)
     text: str | None = described(
-        "Name, e-mail address or IBMid contains this, without regard to case and accents.", default=None
+        "Name, e-mail address or IBMid contain each of these words, without regard to case and accents; at most 100 "
+        "characters.",
+        default=None,
     )
     active: bool | None = described("Access has not ended, or has.", default=None)
     privileges_at_least: PrivilegesInput | None = described(
@@ -75,8 +77,8 @@ class HistoryFilter:
     from_: datetime | None = described("Was done at this moment or later.", name="from", default=None)
     until: datetime | None = described("Was done before this moment.", default=None)
     text: str | None = described(
-        "The name of the subject or of the actor, reason or justification contain these words, without regard to case "
-        "and accents.",
+        "The name of the subject or of the actor, reason or justification contain each of these words, without regard "
+        "to case and accents; at most 100 characters.",
         default=None,
     )
 

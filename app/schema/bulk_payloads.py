@@ -34,8 +34,8 @@ class BulkResult:
     index: int = _told("index", "Which of the items, from 0.")
     done: bool = _told(
         "done",
-        "Whether it was done, or waits as its pendingNaming. With ALL_OR_NOTHING, an item that is fine is not done "
-        "either when another is not.",
+        "Whether it was done; the naming of a secondary contact that waits for a second person counts as done. With "
+        "ALL_OR_NOTHING, an item that is fine is not done either when another is not.",
     )
     errors: list[UserError] = _told(
         "errors", "Why this item cannot be done; the paths begin with items and its index."
@@ -47,8 +47,12 @@ class BulkPayload(Payload):
     """What all have."""
 
     events: list[HistoryEvent] = written(most=EVENTS)
-    succeeded: int | None = _told("succeeded", "How many items were done, or wait as a pendingNaming.")
-    failed: int | None = _told("failed", "How many items cannot be done.")
+    succeeded: int | None = _told(
+        "succeeded", "How many items were done; null when the bulk as a whole was refused."
+    )
+    failed: int | None = _told(
+        "failed", "How many items cannot be done; null when the bulk as a whole was refused."
+    )
     site: Site | None = one(m.Site, "site_id", SITE)
 
 

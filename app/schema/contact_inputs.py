@@ -16,20 +16,25 @@ class ContactFieldsInput:
     first_name: str = described("First name; up to 100 characters.")
     last_name: str = described("Last name; up to 100 characters.")
     phone: str = described(
-        "Telephone number, as dialled in the country or with + in front; kept in the form +33…."
+        "Telephone number, as dialled in the country or with + in front; kept in the form +33…. Up to "
+        "100 characters."
     )
-    email: str = described("E-mail address. Independent of the addresses for eNotifications.")
+    email: str = described(
+        "E-mail address; up to 254 characters. Independent of the addresses for eNotifications."
+    )
     address: str = described("Street and number; up to 200 characters.")
     city: str = described("City; up to 100 characters.")
     state_or_province: str | None = described(
-        "State or province, by name or code; required exactly where addresses of the country need one.",
+        "State or province, by name or code; required exactly where addresses of the country need one. Up to 100 "
+        "characters.",
         default=None,
     )
     postal_code: str | None = described(
-        "Postal code; required exactly where addresses of the country need one.", default=None
+        "Postal code; required exactly where addresses of the country need one. Up to 100 characters.",
+        default=None,
     )
     country: str = described("Country, two letters after ISO 3166-1, such as FR.")
-    types: list[ContactType] = described("What the person is contact for; at least one.")
+    types: list[ContactType] = described("What the person is contact for; at least one, each once.")
 
 
 @strawberry.input(description="Writes a new contact.")

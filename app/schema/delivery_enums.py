@@ -62,7 +62,7 @@ describe(
     "By what messages are sorted.",
     {
         "CREATED_AT": "When the message was written.",
-        "RECIPIENT_NAME": "The recipient's last name, then first name.",
+        "RECIPIENT_NAME": "The recipient's last name, then first name, without regard to case and accents.",
     },
 )
 describe(

@@ -251,7 +251,7 @@ describe(
     "By what access requests are sorted.",
     {
         "CREATED_AT": "When access was asked for.",
-        "REQUESTER_NAME": "The requester's last name, then first name.",
+        "REQUESTER_NAME": "The requester's last name, then first name, without regard to case and accents.",
     },
 )
 describe(
@@ -273,11 +273,12 @@ describe(
         "ACCESS_REQUEST": "A request for access.",
         "NOMINATION": "A nomination of a new primary contact.",
         "WEBHOOK": "A webhook of the site; no values are shown of it, as its address may hold a secret.",
-        "CALENDAR_SUBSCRIPTION": "A calendar that is subscribed to the review reminder; no values are shown of it.",
+        "CALENDAR_SUBSCRIPTION": "A calendar that is subscribed to the review reminder; no values are shown of it, "
+        "as its address is a secret.",
         "E_NOTIFICATION_PREFERENCE": "What a person has set for eNotifications; the subject's id is the person's.",
-        "NAMING": "The naming of a secondary contact that a second person confirms; no values are shown of it.",
-        "PRIVILEGE_TEMPLATE": "A privilege template of the site; no values are shown of it.",
-        "BLOCKED_REQUESTER": "Somebody whose requests do not reach the site; no values are shown of it.",
+        "NAMING": "The naming of a secondary contact that a second person confirms.",
+        "PRIVILEGE_TEMPLATE": "A privilege template of the site.",
+        "BLOCKED_REQUESTER": "Somebody whose requests do not reach the site.",
     },
 )
 describe(

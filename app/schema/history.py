@@ -93,15 +93,24 @@ class HistoryEvent(Node):
         Column(m.HistoryEvent.subject_name), "What people called it then; stays when it is gone."
     )
     reason: str | None = reads(
-        Column(m.HistoryEvent.reason), "Why, as it was given for a denial or a removal."
+        Column(m.HistoryEvent.reason),
+        "Why, as it was given for a denial, a removal, a block or a hand-over by an operator, or why a webhook was "
+        "disabled; null where nothing was.",
     )
     justification: str | None = reads(
-        Column(m.HistoryEvent.justification), "Why, as it was given when access was asked for or given."
+        Column(m.HistoryEvent.justification),
+        "Why, as it was given when access was asked for, given or changed, or somebody named or nominated; null where "
+        "nothing was.",
     )
     before: Snapshot | None = snapshot(
-        m.HistoryEvent.before, "What the subject was before; null for what was made by it."
+        m.HistoryEvent.before,
+        "What the subject was before; null for what was made by it, and for webhooks and calendar subscriptions.",
     )
     after: Snapshot | None = snapshot(
-        m.HistoryEvent.after, "What the subject was after it; null for what is gone by it."
+        m.HistoryEvent.after,
+        "What the subject was after it; null for what is gone by it, and for webhooks and calendar subscriptions.",
     )
-    changes: list[FieldChange] = reads(Records(changes), "What it changed, field by field, in texts.")
+    changes: list[FieldChange] = reads(
+        Records(changes),
+        "What it changed, field by field, in texts; empty for webhooks and calendar subscriptions.",
+    )

@@ -98,7 +98,7 @@ class RequestAccessInput(MutationInput):
     """Asks for access."""
 
     site_number: str = described(
-        "The number of the site, as people type it. The answer does not tell whether it exists."
+        "The number of the site, as people type it; up to 30 characters. The answer does not tell whether it exists."
     )
     justification: str | None = described("Why access is needed; up to 2,000 characters.", default=None)
     privileges: PrivilegesInput | None = described(
@@ -163,8 +163,11 @@ class DenyAccessRequestInput(AccessRequestDenialInput, MutationInput):
 class PersonToAddInput:
     """A person to add."""
 
-    ibm_id: str = described("The person's IBMid, in any case.")
-    email: str = described("The person's e-mail address; mostly the same as the IBMid.")
+    ibm_id: str = described("The person's IBMid, in any case; up to 254 characters.")
+    email: str = described(
+        "The person's e-mail address; mostly the same as the IBMid. It has to be the one that is known of a person who "
+        "is known here. Up to 254 characters."
+    )
     confirmed: bool = described("That the caller has made sure this is the right person; must be true.")
     justification: str = described("Why access is given; up to 2,000 characters.")
     role: Role = described("SECONDARY_CONTACT or USER.")
@@ -196,8 +199,10 @@ class AddUserPreviewInput:
 class AccessCheckInput:
     """Asks whether somebody may."""
 
-    site_id: strawberry.ID | None = described("The site, by its id; or else siteNumber.", default=None)
-    site_number: str | None = described("The site, by its number as people type it.", default=None)
+    site_id: strawberry.ID | None = described("The site, by its id; either this or siteNumber.", default=None)
+    site_number: str | None = described(
+        "The site, by its number as people type it; either this or siteId.", default=None
+    )
     ibm_id: str = described("The person's IBMid, in any case.")
     application: PrivilegeName = described("In which application.")
     level: str = described(

@@ -33,8 +33,12 @@ class PageInfo:
     has_previous_page: bool = strawberry.field(
         description="Whether more comes before, when reading backward."
     )
-    start_cursor: str | None = strawberry.field(description="Cursor of the first row of the page.")
-    end_cursor: str | None = strawberry.field(description="Cursor of the last row of the page.")
+    start_cursor: str | None = strawberry.field(
+        description="Cursor of the first row of the page; null when it has none."
+    )
+    end_cursor: str | None = strawberry.field(
+        description="Cursor of the last row of the page; null when it has none."
+    )
 
 
 @strawberry.type(description="A row of a list, with its place.")

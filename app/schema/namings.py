@@ -79,7 +79,7 @@ class Naming(Node):
     justification: str | None = reads(Column(r.Naming.justification), "The proposer's reason.")
     created_at: datetime = reads(Column(r.Naming.created_at), "When it was proposed.")
     closed_at: datetime | None = reads(
-        Column(r.Naming.closed_at), "When it was confirmed, rejected or cancelled."
+        Column(r.Naming.closed_at), "When it was confirmed, rejected or cancelled; null while it is pending."
     )
     user: Annotated["User", strawberry.lazy("app.schema.users")] | None = reads(
         Relation(m.User, on="id", local="user_id", follows=Action.SEE_USERS), "Who is to be named."
@@ -93,7 +93,7 @@ class Naming(Node):
     )
     decided_by: Annotated["User", strawberry.lazy("app.schema.users")] | None = reads(
         Relation(m.User, on="id", local="decided_by_id", follows=Action.SEE_USERS),
-        "The second person, who confirmed or rejected it.",
+        "The second person, who confirmed or rejected it; null where nobody has.",
     )
     site: Annotated["Site", strawberry.lazy("app.schema.types")] | None = reads(
         Relation(m.Site, on="id", local="site_id"), "The site."

@@ -45,7 +45,9 @@ class Nomination(Node):
         f"Until when it can be answered: {NOMINATION_DAYS} days, or until the nominee's access ends.",
     )
     closed_at: datetime | None = reads(
-        Column(n.Nomination.closed_at), "When it was answered or cancelled, or was found to have expired."
+        Column(n.Nomination.closed_at),
+        "When it was answered or cancelled, or had expired; null while it is pending, and until it was noticed that it "
+        "has expired.",
     )
     site: Site | None = reads(
         Relation(m.Site, on="id", local="site_id"), "The site; null once the caller does not belong to it."

@@ -75,7 +75,9 @@ class LimitReachedError(UserError):
     current: int = _given("current", "How many there are.")
 
 
-@strawberry.type(description="Somebody else was faster.")
+@strawberry.type(
+    description="The request was decided before, be it by somebody else who was faster or by the caller."
+)
 class AlreadyDecidedError(UserError):
     """Somebody else was faster."""
 
@@ -84,7 +86,10 @@ class AlreadyDecidedError(UserError):
     )
 
 
-@strawberry.type(description="What was to be changed is not as the caller read it.")
+@strawberry.type(
+    description="What was to be changed is not as the caller read it. It is given as it is now; the fields for other "
+    "kinds of things are null."
+)
 class StaleVersionError(UserError):
     """Changed by somebody else."""
 
@@ -163,7 +168,11 @@ class Payload:
     """What all payloads have."""
 
     events: list[HistoryEvent] = written()
-    errors: list[UserError] = _given("errors", "Why it was refused; empty when it was done.")
+    errors: list[UserError] = _given(
+        "errors",
+        "Why it was refused, when all else is null or empty but for what a bulk tells of its items; empty when it was "
+        "done.",
+    )
 
 
 ACCESS_REQUEST = "The request as it is now."

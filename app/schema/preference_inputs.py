@@ -20,7 +20,8 @@ class UpdateENotificationPreferencesInput(MutationInput):
     """Updates preferences."""
 
     email: str | None = described(
-        "Where eNotifications go. When left out or null, they go to the address of one's account.",
+        "Where eNotifications go; up to 254 characters. When left out or null, they go to the address of one's "
+        "account.",
         default=None,
     )
     topics: list[Topic] = described("What one wants to be told of, each once; nothing when empty.")

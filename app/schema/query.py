@@ -46,7 +46,11 @@ NODES = Find(
 )
 
 
-@strawberry.type(description="Everything that can be read.")
+@strawberry.type(
+    description="Everything that can be read. What the caller may not see does not exist for them: it is null, or is "
+    "not in the list. A field that may be null and says no more about it is so only then, or where nothing was given. "
+    "All but viewer and privilegeCatalog needs a token."
+)
 class Query:
     """Everything that can be read."""
 
@@ -60,7 +64,7 @@ class Query:
 
     @reads(
         Relation(m.Site, where=filters.one_site),
-        "A site by id or by number; null when there is none that the caller may see.",
+        "A site, either by id or by number; null when there is none that the caller may see.",
         Action.SEE_SITE,
     )
     def site(
@@ -91,7 +95,9 @@ class Query:
     )
     def access_checks(
         self,
-        inputs: Annotated[list[AccessCheckInput], strawberry.argument(description="What is asked.")],
+        inputs: Annotated[
+            list[AccessCheckInput], strawberry.argument(description="What is asked, at most 100 at once.")
+        ],
     ) -> list[AccessDecision]: ...
 
     @strawberry.field(

@@ -49,7 +49,8 @@ from app.schema.webhooks import Webhook, WebhookDelivery
 
 def _moment(text: str) -> datetime:
     """A moment as it is given. Raises ValueError when it has no offset: nobody knows when that is."""
-    moment = datetime.fromisoformat(text)
+    # RFC 3339 lets T and Z be small letters.
+    moment = datetime.fromisoformat(text.upper())
     if moment.tzinfo is None:
         raise ValueError("A moment needs its offset from UTC, such as 2026-03-01T09:30:00Z.")
     return moment.astimezone(UTC)
@@ -57,11 +58,11 @@ def _moment(text: str) -> datetime:
 
 DATE_TIME = strawberry.scalar(
     name="DateTime",
-    description="A moment after ISO 8601, written in UTC with microseconds, such as 2026-03-01T09:30:00.000000+00:00, "
+    description="A moment after RFC 3339, written in UTC with microseconds, such as 2026-03-01T09:30:00.000000+00:00, "
     "and read with any offset.",
     serialize=lambda moment: moment.isoformat(timespec="microseconds"),
     parse_value=_moment,
-    specified_by_url="https://scalars.graphql.org/andimarek/date-time",
+    specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
 )
 
 

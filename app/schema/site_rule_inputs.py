@@ -29,7 +29,9 @@ class BlockRequesterInput(MutationInput):
     """Blocks a requester."""
 
     site_id: strawberry.ID = described("The site.")
-    ibm_id: str = described("The person's IBMid, in any case; the person need not be known here.")
+    ibm_id: str = described(
+        "The person's IBMid, in any case; the person need not be known here. Up to 254 characters."
+    )
     reason: str | None = described("Why, for the deciders only; up to 2,000 characters.", default=None)
 
 
@@ -54,7 +56,9 @@ class UpdatePrivilegeTemplateInput(MutationInput):
     """Updates a template."""
 
     privilege_template_id: strawberry.ID = described("The template.")
-    name: str | None = described("Its name.", default=None)
+    name: str | None = described(
+        "Its name, unique at the site without regard to case; up to 100 characters.", default=None
+    )
     privileges: PrivilegesInput | None = described(
         "The levels it gives, in place of all it gave: it says nothing of one that is left out in here.",
         default=None,

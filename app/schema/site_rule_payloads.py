@@ -62,6 +62,7 @@ class UpdatePrivilegeTemplatePayload(Payload):
     privilege_template: PrivilegeTemplate | None = one(
         r.PrivilegeTemplate, "privilege_template_id", "The template as it is now."
     )
+    site: Site | None = one(m.Site, "site_id", SITE)
 
 
 @strawberry.type(description="Answer of deletePrivilegeTemplate.")

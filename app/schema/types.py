@@ -169,15 +169,20 @@ class AccessRequest(Node):
         "Until when an extension is wished for; null for other kinds.",
     )
     approver_justification: str | None = reads(
-        Column(m.AccessRequest.approver_justification), "The approver's reason."
+        Column(m.AccessRequest.approver_justification), "The approver's reason; null when they gave none."
     )
     granted_role: Role | None = reads(
-        Column(m.AccessRequest.granted_role), "The role that was given, or that a member kept."
+        Column(m.AccessRequest.granted_role),
+        "The role that was given, or that a member kept; null unless it was granted.",
     )
-    denial_reason: DenialReason | None = reads(Column(m.AccessRequest.denial_reason), "Why it was denied.")
+    denial_reason: DenialReason | None = reads(
+        Column(m.AccessRequest.denial_reason), "Why it was denied; null unless it was."
+    )
     created_at: datetime = reads(Column(m.AccessRequest.created_at), "When access was asked for.")
     closed_at: datetime | None = reads(
-        Column(m.AccessRequest.closed_at), "When the request was decided or withdrawn."
+        Column(m.AccessRequest.closed_at),
+        "When the request was decided or withdrawn, or had expired; null while it is pending, and until it was noticed "
+        "that it has expired.",
     )
     expires_at: datetime | None = reads(
         Column(m.AccessRequest.expires_at, needs=Action.SEE_USERS),
@@ -189,7 +194,7 @@ class AccessRequest(Node):
     )
     decided_by: User | None = reads(
         Relation(m.User, on="id", local="decided_by_id", follows=Action.SEE_USERS),
-        "Who decided.",
+        "Who decided; null when nobody has.",
         Action.SEE_USERS,
     )
     site: Annotated["Site", strawberry.lazy("app.schema.types")] | None = reads(
@@ -330,14 +335,14 @@ class Site(Node):
 
     @reads(
         Relation(m.Contact, on="site_id", local="id", where=filters.contacts, order=filters.primary_first),
-        "The contacts of the site, the primary contact record first.",
+        "The contacts of the site: the primary contact record, then the others by name.",
         Action.SEE_CONTACTS,
     )
     def contacts(self, type: WithType = None) -> list[Contact]: ...
 
     @reads(
         Relation(m.Contact, on="site_id", local="id", where=filters.contact_for, order=filters.holder_first),
-        "Whom to address for a type: the first who holds it, or else the primary contact record.",
+        "Whom to address for a type: of its holders the one written first, or else the primary contact record.",
         Action.SEE_CONTACTS,
     )
     def contact_for(self, type: Matter) -> Contact | None: ...

@@ -24,12 +24,20 @@ class User(Node):
     email: str = reads(Column(m.User.email), "E-mail address of the person.")
     name: str = reads(
         Column(m.User.name),
-        "First and last name; the IBMid until the person has signed in for the first time.",
+        "First and last name; the IBMid where neither is known.",
     )
-    first_name: str | None = reads(Column(m.User.first_name), "First name, once the person has signed in.")
-    last_name: str | None = reads(Column(m.User.last_name), "Last name, once the person has signed in.")
+    first_name: str | None = reads(
+        Column(m.User.first_name),
+        "First name; null until the person has signed in, unless an operator gave it.",
+    )
+    last_name: str | None = reads(
+        Column(m.User.last_name),
+        "Last name; null until the person has signed in, unless an operator gave it.",
+    )
     has_signed_in: bool = reads(Column(m.User.subject.is_not(None)), "Whether the person has ever signed in.")
-    language: Language = reads(Column(m.User.language), "Language the person is written to in.")
+    language: Language = reads(
+        Column(m.User.language), "Language the person is written to in; English until it is known."
+    )
     e_notifications: ENotifications | None = reads(
         Group(needs=Action.SEE_E_NOTIFICATIONS),
         "What the person has set for eNotifications; null for everybody else.",
@@ -38,8 +46,8 @@ class User(Node):
 
     @reads(
         history_of("subject_id", ANYWHERE),
-        "What was changed of the person and of their eNotifications, oldest first; only they see it.",
-        Action.SEE_HISTORY,
+        "What was changed of the person and of their eNotifications, oldest first; empty for everybody else.",
+        Action.SEE_E_NOTIFICATIONS,
     )
     def history(
         self,

@@ -18,7 +18,7 @@ class CreateWebhookInput(MutationInput):
         "Where to send: an https address of the public internet, without user name and password; up to "
         "2,000 characters."
     )
-    events: list[Event] = described("Which events to send; an empty list stands for all.")
+    events: list[Event] = described("Which events to send, each once; an empty list stands for all.")
     description: str | None = described("What it is for; up to 200 characters.", default=None)
 
 
@@ -27,11 +27,17 @@ class UpdateWebhookInput(MutationInput):
     """Updates a webhook."""
 
     webhook_id: strawberry.ID = described("The webhook.")
-    url: str | None = described("Where to send.", default=None)
-    events: list[Event] | None = described(
-        "Which events to send; an empty list stands for all.", default=None
+    url: str | None = described(
+        "Where to send: an https address of the public internet, without user name and password; up to "
+        "2,000 characters.",
+        default=None,
     )
-    description: str | None = described("What it is for; an empty text takes it away.", default=None)
+    events: list[Event] | None = described(
+        "Which events to send, each once; an empty list stands for all.", default=None
+    )
+    description: str | None = described(
+        "What it is for; an empty text takes it away. Up to 200 characters.", default=None
+    )
     active: bool | None = described(
         "Whether to send. Making it active sends what has waited, and forgets why it was disabled.",
         default=None,

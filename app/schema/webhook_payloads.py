@@ -67,6 +67,7 @@ class PingWebhookPayload(Payload):
     """A ping."""
 
     delivery: WebhookDelivery | None = _one(w.WebhookDelivery, "delivery_id", "The delivery that was queued.")
+    webhook: Webhook | None = _one(w.Webhook, "webhook_id", WEBHOOK)
 
 
 @strawberry.type(description="Answer of redeliverWebhook.")
@@ -74,3 +75,4 @@ class RedeliverWebhookPayload(Payload):
     """A delivery sent again."""
 
     delivery: WebhookDelivery | None = _one(w.WebhookDelivery, "delivery_id", "The delivery, queued anew.")
+    webhook: Webhook | None = _one(w.Webhook, "webhook_id", WEBHOOK)

@@ -55,7 +55,9 @@ class WebhookDelivery(Node):
     last_error: WebhookFailure | None = reads(
         Column(w.WebhookDelivery.last_error), "Why the last attempt failed; null when it did not."
     )
-    delivered_at: datetime | None = reads(Column(w.WebhookDelivery.delivered_at), "When it was delivered.")
+    delivered_at: datetime | None = reads(
+        Column(w.WebhookDelivery.delivered_at), "When it was delivered; null when it was not."
+    )
     created_at: datetime = reads(Column(w.WebhookDelivery.created_at), "When it was queued.")
 
 
@@ -81,7 +83,8 @@ class Webhook(Node):
         Column(w.Webhook.failing_since), "Since when no attempt succeeded; null when the last one did."
     )
     former_secret_ends_at: datetime | None = reads(
-        Column(former_secret_ends_at), "Until when the secret before this one signs as well."
+        Column(former_secret_ends_at),
+        "Until when the secret before this one signs as well; null when none does.",
     )
     version: int = reads(Column(w.Webhook.version), VERSION)
     created_at: datetime = reads(Column(w.Webhook.created_at), "When it was created.")
