@@ -181,7 +181,7 @@ class Session:
             rest = iter(record)
             found = [islice(rest, len(write.prepared.items)) for write in batch]
         for write, values in zip(batch, found, strict=True):
-            self._keep(write.row, mapped(type(write.row)), write.known | write.prepared.told(values))
+            self._keep(write.row, mapped(type(write.row)), write.known | write.prepared.values_of(values))
 
 
 def _key_of(row: Base) -> Key:

@@ -108,8 +108,8 @@ class Prepared:
         """The parameters in their order."""
         return [_bound(self.writes[name], values.get(name)) for name in self.compiled.positiontup or ()]
 
-    def told(self, found: Iterable[Any]) -> Values:
-        """What it gives of a row, by the names of columns."""
+    def values_of(self, found: Iterable[Any]) -> Values:
+        """What it gives of a row, as our values by the names of columns; `found` are the driver's, in their order."""
         pairs = zip(self.items, found, strict=True)
         return {item.name: item.reads(value) if item.reads else value for item, value in pairs}
 

@@ -27,6 +27,7 @@ class Compiler(Protocol):
 
 JOINED = "string_agg({row}, ','{order}){kept}"
 GATHERED = "array_agg({row}{order}){kept}"
+"""Aggregates over the rows of a page: of which column, in which order, and which of the rows count."""
 
 
 @dataclass

@@ -105,6 +105,7 @@ class Engine:
         return known
 
     def _forest(self, known: Known, document: DocumentNode, variables: VariableValues) -> Forest:
+        # @skip and @include take booleans, so that no other variable decides what is selected.
         conditions = tuple(item for item in variables.coerced.items() if isinstance(item[1], bool))
         forest = known.forests.get(conditions)
         if forest is None:
