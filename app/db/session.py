@@ -133,8 +133,13 @@ class Session:
         before = set(self._kept)
         try:
             async with self.connection.transaction():
-                yield
-                await self.flush()
+                try:
+                    yield
+                    await self.flush()
+                except TimeoutError:
+                    # Nobody may be there any more to take it back; the driver would wait for that.
+                    self.connection.terminate()
+                    raise
         except BaseException:
             self._kept, self._new, self._deleted = {}, [], []
             raise
