@@ -92,9 +92,8 @@ def saving(place: Place, **changes: Any) -> dict[str, Any]:
     return {"contactId": write_id("contact", place.contact_id), **CONTACT, "types": ["PRIMARY"], **changes}
 
 
-@pytest.mark.parametrize("read_engine", [True, False])
-async def test_tables_are_migrated_while_people_write(world: World, read_engine: bool) -> None:
-    async with serving(world, read_engine=read_engine) as served:
+async def test_tables_are_migrated_while_people_write(world: World) -> None:
+    async with serving(world) as served:
         place = await served.site()
         for name in ("Petit", "Grand"):
             await place.primary.succeed(

@@ -172,7 +172,8 @@ class Session:
         """Write a batch in one trip to the database, and keep what that says of its rows."""
         if len(batch) > 1 and batch[0].sql == batch[1].sql:
             arguments = [write.arguments for write in batch]
-            found = await self.connection.fetchmany(batch[0].sql, arguments)
+            # Each of them is a statement, with time of its own: an import writes very many at once.
+            found = await self.connection.fetchmany(batch[0].sql, arguments, timeout=60 + len(arguments))
         else:
             sql = together(*((write.sql, len(write.arguments)) for write in batch))
             record = await self.connection.fetchrow(sql, *chain(*(write.arguments for write in batch)))
