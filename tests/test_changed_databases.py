@@ -1,7 +1,9 @@
 """A database that changes under a server: its tables are migrated, or another one takes its place; all goes on."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +18,7 @@ from app.query.ids import write_id
 from app.server import create_app
 from app.webhooks.queue import purge
 from tests.conftest import administer, in_database
+from tests.pooler import way_to
 from tests.post import url_of
 from tests.world import CONTACT, Place, World
 
@@ -41,9 +44,42 @@ async def serving(world: World, **changes: Any) -> AsyncIterator[World]:
 @asynccontextmanager
 async def pool_of_workers(world: World) -> AsyncIterator[AsyncEngine]:
     """Connections such as workers have them."""
-    engine = create_engine(url_of(world.database), world.settings)
+    assert world.settings.database_url is not None
+    engine = create_engine(world.settings.database_url.get_secret_value(), world.settings)
     yield engine
     await engine.dispose()
+
+
+async def passed_on(reader: StreamReader, writer: StreamWriter) -> None:
+    """What comes on one side of a line goes out on the other."""
+    with suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+
+
+@asynccontextmanager
+async def line_to(world: World) -> AsyncIterator[tuple[str, Callable[[], None]]]:
+    """The URL of the database over a line; and what makes all who are connected hear nothing any more."""
+    target, running, opened = world.database.url, list[asyncio.Task[None]](), list[StreamWriter]()
+
+    async def connected(reader: StreamReader, writer: StreamWriter) -> None:
+        far_reader, far_writer = await way_to(target)()
+        opened.extend((writer, far_writer))
+        for ends in ((reader, far_writer), (far_reader, writer)):
+            running.append(asyncio.create_task(passed_on(*ends)))
+
+    def silence() -> None:
+        for task in running:
+            task.cancel()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    url = target.set(drivername="postgresql", host="127.0.0.1", port=port, query={})
+    yield url.render_as_string(hide_password=False), silence
+    server.close()
+    for writer in opened:
+        writer.close()
+    await asyncio.gather(*running, return_exceptions=True)
 
 
 async def administered(world: World, *statements: str) -> None:
@@ -56,9 +92,8 @@ def saving(place: Place, **changes: Any) -> dict[str, Any]:
     return {"contactId": write_id("contact", place.contact_id), **CONTACT, "types": ["PRIMARY"], **changes}
 
 
-@pytest.mark.parametrize("read_engine", [True, False])
-async def test_tables_are_migrated_while_people_write(world: World, read_engine: bool) -> None:
-    async with serving(world, read_engine=read_engine) as served:
+async def test_tables_are_migrated_while_people_write(world: World) -> None:
+    async with serving(world) as served:
         place = await served.site()
         for name in ("Petit", "Grand"):
             await place.primary.succeed(
@@ -105,3 +140,28 @@ async def test_a_database_that_takes_nobody_is_unavailable(world: World) -> None
         place = await world.site()
         response = await replace(place.primary, world=served).post(READ, id=place.id)
     assert (response.status_code, response.json()["errors"][0]["extensions"]) == (503, BUSY)
+
+
+async def test_a_host_that_is_gone_without_a_word_is_left(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("engine", "pool", "transaction"):
+        monkeypatch.setattr(f"app.db.{module}.GRACE", 0.05)
+    place = await world.site()
+    async with line_to(world) as (url, silence):
+        quick = {"database_url": SecretStr(url), "statement_timeout": 0.4, "lock_timeout": 0.4}
+        async with serving(world, **quick) as served, pool_of_workers(served) as workers:
+            primary = replace(place.primary, world=served)
+            await primary.succeed("updateContact", **saving(place, lastName="Petit"))
+            await purge(workers)
+            async with world.unchanged():
+                silence()
+                # First by the connection that reads who calls, then by the one that writes.
+                working = asyncio.create_task(purge(workers))
+                for _ in range(2):
+                    response = await primary.post(SAVE, input=saving(place, lastName="Grand"))
+                    assert response.json()["errors"][0]["extensions"] == BUSY
+                with pytest.raises(TimeoutError):
+                    await working
+            await primary.succeed("updateContact", **saving(place, lastName="Grand"))
+            await purge(workers)

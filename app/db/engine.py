@@ -24,15 +24,23 @@ class Unreachable(ConnectionError):
     """Nobody answers where the database should be; the text says where, and why."""
 
 
-async def open_connection(url: str, told: dict[str, Any]) -> Any:
+GRACE = 5.0
+"""Seconds after `STATEMENT_TIMEOUT` in which PostgreSQL has to say that it has broken off a statement."""
+
+
+async def open_connection(url: str, told: dict[str, Any], patience: float | None = None) -> Any:
     """A connection of the driver, which understands what libpq does behind a URL, such as `sslmode`.
 
+    Its statements raise TimeoutError when there is no answer for so many seconds: then nobody may be there any more.
     Raises Unreachable, or an error of the driver when PostgreSQL refuses it.
     """
     address = async_url(url).set(drivername="postgresql")
     try:
         return await asyncpg.connect(
-            address.render_as_string(hide_password=False), server_settings=told, timeout=10
+            address.render_as_string(hide_password=False),
+            server_settings=told,
+            timeout=10,
+            command_timeout=patience,
         )
     except (OSError, asyncpg.ClientConfigurationError) as error:
         # An answer that did not come in time has no words of its own.
@@ -44,21 +52,28 @@ def create_engine(url: str, settings: Settings) -> AsyncEngine:
     """The pool of one server process."""
     engine = create_async_engine(
         async_url(url),
-        async_creator=lambda: open_connection(url, server_settings(settings)),
+        async_creator=lambda: open_connection(url, server_settings(settings), patience(settings)),
         pool_size=settings.database_pool_size,
         max_overflow=0,
         pool_timeout=settings.database_pool_timeout,
         # Errors end up in the log, and parameters hold secrets and what people typed.
         hide_parameters=True,
     )
-    event.listen(engine.sync_engine, "handle_error", _leave_what_cannot_be_written_to)
+    event.listen(engine.sync_engine, "handle_error", _leave_who_is_of_no_use)
     return engine
 
 
-def _leave_what_cannot_be_written_to(context: ExceptionContext) -> None:
-    """Another database may have taken the place of one that can only be read now: connections are opened anew."""
-    if getattr(context.original_exception, "sqlstate", None) == asyncpg.ReadOnlySQLTransactionError.sqlstate:
-        context.is_disconnect = True
+def _leave_who_is_of_no_use(context: ExceptionContext) -> None:
+    """Connections are opened anew where nobody answers, and to a database that can only be read: another one may have
+    taken its place."""
+    error = context.original_exception
+    read_only = getattr(error, "sqlstate", None) == asyncpg.ReadOnlySQLTransactionError.sqlstate
+    context.is_disconnect |= read_only or isinstance(error, TimeoutError)
+
+
+def patience(settings: Settings) -> float:
+    """The seconds in which every statement of the server has an answer, if anybody is there."""
+    return settings.statement_timeout + GRACE
 
 
 async def connect_to_listen(settings: Settings, name: str = "account-management") -> Any:

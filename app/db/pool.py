@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import asyncpg as dialect
 
 from app.config import Settings
-from app.db.engine import open_connection, server_settings
+from app.db.engine import GRACE, open_connection, patience, server_settings
 from app.seen import Seen
 
 
@@ -129,6 +129,10 @@ class Pool:
                 for outdated in (connection, *self._idle):
                     outdated.terminate()
                 raise
+            except TimeoutError:
+                # Nobody may be there any more to say how it ended; the driver would wait for that with the next one.
+                connection.terminate()
+                raise
             except asyncpg.InterfaceError as error:
                 if connection.is_closed():
                     raise _lost(error) from error
@@ -164,7 +168,8 @@ class Pool:
 
     async def _open(self) -> Any:
         async with asyncio.timeout(self.settings.database_pool_timeout):
-            connection = await open_connection(self.url, server_settings(self.settings) | SETTINGS)
+            told = server_settings(self.settings) | SETTINGS
+            connection = await open_connection(self.url, told, patience(self.settings))
         try:
             # JSON is written as a text, and read as what it means.
             await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=json.loads)
@@ -183,8 +188,10 @@ class Pool:
             await self._places.acquire()
         for _ in range(self.settings.database_pool_size):
             self._places.release()
-        while self._idle:
-            await self._idle.pop().close()
+        idle, self._idle = self._idle, []
+        # Who does not answer any more is left.
+        closing = (connection.close(timeout=GRACE) for connection in idle)
+        await asyncio.gather(*closing, return_exceptions=True)
 
 
 def _lost(error: Exception) -> ConnectionError:

@@ -136,8 +136,13 @@ class Session:
         before = set(self._identity_map)
         try:
             async with self.connection.transaction():
-                yield
-                await self.flush()
+                try:
+                    yield
+                    await self.flush()
+                except TimeoutError:
+                    # Nobody may be there any more to take it back; the driver would wait for that.
+                    self.connection.terminate()
+                    raise
         except BaseException:
             self._identity_map, self._new, self._deleted = {}, [], []
             raise
@@ -173,7 +178,8 @@ class Session:
         """
         if len(batch) > 1 and batch[0].sql == batch[1].sql:
             arguments = [write.arguments for write in batch]
-            found = await self.connection.fetchmany(batch[0].sql, arguments)
+            # Each of them is a statement, with time of its own: an import writes very many at once.
+            found = await self.connection.fetchmany(batch[0].sql, arguments, timeout=60 + len(arguments))
         else:
             sql = together(*((write.sql, len(write.arguments)) for write in batch))
             record = await self.connection.fetchrow(sql, *chain(*(write.arguments for write in batch)))

@@ -1,11 +1,13 @@
 """Where a unit of work begins and ends: on a pool of the driver, or on the connections of a command."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.db.engine import GRACE
 from app.db.pool import Pool
 from app.db.session import Session
 
@@ -53,7 +55,12 @@ async def _started(connection: Any, **kind: Any) -> Any:
 async def _take_back(connection: Any, transaction: Any) -> None:
     # With a connection, its transaction is lost as well, and why is told by what was raised.
     if not connection.is_closed():
-        await transaction.rollback()
+        try:
+            async with asyncio.timeout(GRACE):
+                await transaction.rollback()
+        except TimeoutError:
+            # Nobody is there any more to take it back.
+            connection.terminate()
 
 
 def _connection(database: Database) -> AbstractAsyncContextManager[Any]:

@@ -58,6 +58,10 @@ def explained(setting: str = "DATABASE_URL", denied: str = DENIED) -> Iterator[N
         yield
     except Unreachable as error:
         raise DatabaseTrouble(str(error), f"check {setting}, and whether PostgreSQL runs there") from error
+    except TimeoutError as error:
+        raise DatabaseTrouble(
+            "no answer in time", f"check {setting}, and whether PostgreSQL runs there"
+        ) from error
     except CommandError as error:
         # Alembic finds no way from the revision that the database has.
         raise DatabaseTrouble(str(error), NEWER_CODE) from error
