@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Send
 
 from app.actor import Actor, Identity
 from app.db.models import Site
@@ -68,9 +70,7 @@ class Download:
         headers = HEADERS | {"Content-Disposition": f'attachment; filename="{_name(number)}.{self.format}"'}
         if request.method == "HEAD":
             return Response(headers=headers, media_type=written.media_type)
-        return StreamingResponse(
-            _texts(written, first, others), headers=headers, media_type=written.media_type
-        )
+        return _Streamed(_texts(written, first, others), headers=headers, media_type=written.media_type)
 
     async def _while_allowed(
         self, parts: AsyncIterator[Sequence[Record]], identity: Identity, actor: Actor, site_id: UUID
@@ -109,6 +109,16 @@ def _answering(download: Download) -> Callable[[Request], Awaitable[Response]]:
         return await download(request)
 
     return answer
+
+
+class _Streamed(StreamingResponse):
+    """A file that is forgotten at once when its reader leaves."""
+
+    async def stream_response(self, send: Send) -> None:
+        """Send the parts, and end as if that were done when it is cancelled."""
+        # Whoever cancels would keep the error, in a circle, and with it the parts, until the rare garbage collection.
+        with suppress(asyncio.CancelledError):
+            await super().stream_response(send)
 
 
 async def _texts(

@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import gc
 import io
 import json
 import tracemalloc
@@ -243,8 +244,15 @@ async def streamed(app: Starlette, place: Place) -> tuple[int, int]:
     return size, lines
 
 
-async def download(app: Starlette, place: Place, person: Person, send: Any) -> None:
-    """Take a file part by part, at one's own speed."""
+async def download(
+    app: Starlette, place: Place, person: Person, send: Any, leaves: asyncio.Event | None = None
+) -> None:
+    """Take a file part by part, at one's own speed, or as much of it as there is until one leaves."""
+
+    async def receive() -> Any:
+        await (leaves or asyncio.Event()).wait()
+        return {"type": "http.disconnect"}
+
     scope = {
         "type": "http",
         "method": "GET",
@@ -252,7 +260,39 @@ async def download(app: Starlette, place: Place, person: Person, send: Any) -> N
         "query_string": f"site={place.id}".encode(),
         "headers": [(b"authorization", f"Bearer {person.token}".encode())],
     }
-    await app(scope, asyncio.Event().wait, send)
+    await app(scope, receive, send)
+
+
+async def test_who_leaves_in_the_middle_takes_no_memory(
+    world: World, app: Starlette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Garbage collections are so rare that those who break off their downloads would fill it."""
+    place, people, _ = await eventful(world)
+    monkeypatch.setattr(history_export, "PART", 2)
+
+    async def leave() -> None:
+        left = asyncio.Event()
+
+        async def send(message: Any) -> None:
+            if message.get("body"):
+                left.set()
+
+        await download(app, place, people["primary"], send, left)
+
+    await leave()
+    gc.collect()
+    gc.disable()
+    try:
+        before = rows_in_memory()
+        await leave()
+        assert rows_in_memory() <= before
+    finally:
+        gc.enable()
+
+
+def rows_in_memory() -> int:
+    """How many rows of the history there are."""
+    return sum(type(kept) is sa.Row for kept in gc.get_objects())
 
 
 @pytest.mark.parametrize("lost", ["access", "level"])
