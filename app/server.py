@@ -175,7 +175,8 @@ def _messages() -> list[BaseRoute]:
 async def _http_error(_request: Request, error: Exception) -> Response:
     """Faults of the transport, in the form of GraphQL errors."""
     assert isinstance(error, HTTPException)
-    body = {"errors": [{"message": error.detail, "extensions": {"code": "BAD_USER_INPUT"}}]}
+    code = "NOT_FOUND" if error.status_code == 404 else "BAD_USER_INPUT"
+    body = {"errors": [{"message": error.detail, "extensions": {"code": code}}]}
     return JSONResponse(body, error.status_code, SAFE | dict(error.headers or {}))
 
 

@@ -245,7 +245,7 @@ async def test_nobody_is_led_to_another_address_with_what_they_send(client: Asyn
     """It would have the host, and the scheme, of the request: behind a proxy, that is clear text."""
     headers = {"Host": "elsewhere.example.com", "Authorization": "Bearer secret"}
     response = await client.get(path, headers=headers)
-    assert (response.status_code, code(response)) == (404, "BAD_USER_INPUT")
+    assert (response.status_code, code(response)) == (404, "NOT_FOUND")
     assert "location" not in response.headers
 
 
