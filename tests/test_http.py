@@ -236,7 +236,7 @@ async def test_health_is_told_by_asking_the_database(client: AsyncClient) -> Non
 async def test_an_unknown_page_is_a_json_error(client: AsyncClient) -> None:
     response = await client.get("/nothing")
     assert response.status_code == 404
-    assert code(response) == "BAD_USER_INPUT"
+    assert code(response) == "NOT_FOUND"
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
