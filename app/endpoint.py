@@ -42,14 +42,14 @@ class Endpoint:
         if scope["method"] == "OPTIONS":
             await _send_options(send)
             return
-        format = format_of(self.profile, self.profile.default)
+        response_format = format_of(self.profile, self.profile.default)
         only_events = False
         try:
             headers = headers_of(scope)
             accept = headers.get(b"accept", b"")
             only_events = takes_only_events(accept)
             if not only_events:
-                format = negotiate(accept, self.profile)
+                response_format = negotiate(accept, self.profile)
             answer = await self._answer(scope, receive, headers)
         except Exception as error:
             # Whatever it is, the caller is answered in the form they asked for, and told no more than they may know.
@@ -59,7 +59,7 @@ class Endpoint:
         elif only_events and answer.status is None:
             await stream(single(answer), receive, send)
         else:
-            for message in format.messages(answer):
+            for message in response_format.messages(answer):
                 await send(message)
 
     async def _answer(

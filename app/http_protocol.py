@@ -221,10 +221,10 @@ def _leave(cycle: RequestResponseCycle) -> None:
     cycle.message_event.set()
 
 
-def _response(fault: HttpFault, format: ResponseFormat) -> bytes:
+def _response(fault: HttpFault, response_format: ResponseFormat) -> bytes:
     """A whole response in HTTP/1.1."""
     error = {"message": str(fault), "extensions": {"code": fault.code}}
-    start, body = format.messages(Answer(errors=[error], status=fault.status))
+    start, body = response_format.messages(Answer(errors=[error], status=fault.status))
     fields = b"".join(b"%s: %s\r\n" % field for field in [*start["headers"], (b"connection", b"close")])
     line = f"HTTP/1.1 {fault.status} {HTTPStatus(fault.status).phrase}\r\n".encode()
     return line + fields + b"\r\n" + bytes(body["body"])

@@ -59,11 +59,11 @@ def create_engine(url: str, settings: Settings) -> AsyncEngine:
         # Errors end up in the log, and parameters hold secrets and what people typed.
         hide_parameters=True,
     )
-    event.listen(engine.sync_engine, "handle_error", _leave_who_is_of_no_use)
+    event.listen(engine.sync_engine, "handle_error", _give_up_useless_connections)
     return engine
 
 
-def _leave_who_is_of_no_use(context: ExceptionContext) -> None:
+def _give_up_useless_connections(context: ExceptionContext) -> None:
     """Connections are opened anew where nobody answers, and to a database that can only be read: another one may have
     taken its place."""
     error = context.original_exception
