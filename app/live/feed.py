@@ -203,12 +203,14 @@ class Feed:
         """Let those go who have lost access without any event."""
         while True:
             await asyncio.sleep(RECHECK)
-            topics = list(self.topics.values())
             try:
-                async with self.turns:
-                    await self._refresh([member for topic in topics for member in topic.subscribers])
+                await self._recheck_all(list(self.topics.values()))
             except Exception as error:
                 log.warning("rights could not be read", error=repr(error))
-            for topic in topics:
-                if any(topic.site_id not in member.standings for member in topic.subscribers):
-                    topic.wake()
+
+    async def _recheck_all(self, topics: list[Topic]) -> None:
+        async with self.turns:
+            await self._refresh([member for topic in topics for member in topic.subscribers])
+        for topic in topics:
+            if any(topic.site_id not in member.standings for member in topic.subscribers):
+                topic.wake()
