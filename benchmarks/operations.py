@@ -9,7 +9,7 @@ from uuid import UUID
 
 from benchmarks.load import Make, post
 
-OPERATIONS = ("page50", "page500", "mutation", "cold")
+OPERATIONS = ("page50", "cold", "page500", "mutation")
 STEP = 7919
 """A prime, so that one site after the other is visited, far from the last one, none twice in a row."""
 

@@ -368,17 +368,19 @@ async def test_sql_gives_the_reason_that_the_decision_gives(
 ) -> None:
     told = set()
     for actor in landscape.actors[:-1]:
-        for action in MODELS[model]:
-            cases = denials(actor, action, model)
-            found = await selected(
-                database, {str(i): so for i, (so, _) in enumerate(cases)}, landscape.rows[model]
-            )
-            for row in landscape.rows[model]:
-                if not allows(actor, action, row):
-                    first = (why for i, (_, why) in enumerate(cases) if row.id in found[str(i)])
-                    reason = next(first, who_may(action)).tell(str)
-                    assert reason == denial(actor, action, row)
-                    told.add(reason)
+        cases = {action: denials(actor, action, model) for action in MODELS[model]}
+        conditions = {
+            f"{action.name} {i}": so for action, found in cases.items() for i, (so, _) in enumerate(found)
+        }
+        found = await selected(database, conditions, landscape.rows[model])
+        for action, row in product(MODELS[model], landscape.rows[model]):
+            if not allows(actor, action, row):
+                first = (
+                    why for i, (_, why) in enumerate(cases[action]) if row.id in found[f"{action.name} {i}"]
+                )
+                reason = next(first, who_may(action)).tell(str)
+                assert reason == denial(actor, action, row)
+                told.add(reason)
     assert told
 
 

@@ -580,22 +580,23 @@ async def rechecked(server: Server, place: Place) -> None:
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_what_is_over_is_gone_before_any_garbage_collection(
-    world: World, server: Server, transport: str, monkeypatch: pytest.MonkeyPatch
+    world: World, settings: Settings, transport: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which comes so seldom that thousands of subscribers who come and go would fill the memory."""
-    monkeypatch.setattr("app.live.feed.RECHECK", 0.001)
+    monkeypatch.setattr(feed, "RECHECK", 0.001)
     place = await world.site()
-    gc.collect()
-    gc.disable()
-    try:
-        before = in_memory()
-        for _ in range(5):
-            async with listening(transport, server, place.primary, SITE, place):
-                await rechecked(server, place)
-        await until(lambda: not server.connections)
-        await until(lambda: in_memory() <= before)
-    finally:
-        gc.enable()
+    with running(create_app(settings)) as server:
+        gc.collect()
+        gc.disable()
+        try:
+            before = in_memory()
+            for _ in range(5):
+                async with listening(transport, server, place.primary, SITE, place):
+                    await rechecked(server, place)
+            await until(lambda: not server.connections)
+            await until(lambda: in_memory() <= before)
+        finally:
+            gc.enable()
 
 
 async def test_a_change_that_is_taken_back_is_not_told(world: World, server: Server) -> None:
