@@ -163,7 +163,7 @@ def import_file(
 ) -> None:
     """Read sites, contacts and users from a file, all or nothing; every fault is named by row and column."""
     with settings_with_database() as settings:
-        report(lambda: with_engine(settings, lambda engine: import_sites(engine, file)))
+        report(lambda: with_engine(settings, lambda engine: import_sites(engine, file), hurried=False))
 
 
 @sites.command()
@@ -198,7 +198,9 @@ def create(
     with settings_with_database() as settings:
         report(
             lambda: with_engine(
-                settings, lambda engine: import_document(engine, {"sites": [made]}, "command line")
+                settings,
+                lambda engine: import_document(engine, {"sites": [made]}, "command line"),
+                hurried=False,
             )
         )
 

@@ -15,9 +15,10 @@ from app.db.trouble import DENIED_TO_OWNER, MIGRATE, NEWER_CODE, DatabaseTrouble
 T = TypeVar("T")
 
 
-def with_engine(settings: Settings, work: Callable[[AsyncEngine], Awaitable[T]]) -> T:
+def with_engine(settings: Settings, work: Callable[[AsyncEngine], Awaitable[T]], hurried: bool = True) -> T:
     """Do some work with the rights of the server, and close the connections afterwards.
 
+    What is not `hurried` may wait for others as long as it takes (see `locks.without_haste`).
     Raises DatabaseTrouble when the database is not as the work needs it.
     """
     if settings.database_url is None:
@@ -25,7 +26,7 @@ def with_engine(settings: Settings, work: Callable[[AsyncEngine], Awaitable[T]])
     url = settings.database_url.get_secret_value()
 
     async def run() -> T:
-        engine = create_engine(url, settings)
+        engine = create_engine(url, settings, hurried)
         try:
             return await work(engine)
         finally:

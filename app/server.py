@@ -22,7 +22,7 @@ from starlette.types import Lifespan
 from app import development, history_download
 from app.calendar_links import PATH
 from app.config import Misconfigured, Settings
-from app.db.engine import create_engine
+from app.db.engine import create_engine, disposed
 from app.db.pool import Pool
 from app.endpoint import Endpoint, Shortcut
 from app.execution import Execution, masked
@@ -56,7 +56,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
     if settings.database_url is None:
         raise Misconfigured("DATABASE_URL is not set; account-management serve starts an embedded PostgreSQL")
     url = settings.database_url.get_secret_value()
-    database, pool, writes = create_engine(url, settings), Pool(url, settings), Pool(url, settings)
+    database, pool = create_engine(url, settings), Pool(url, settings)
+    writes = Pool(url, settings, beside=pool)
     schema = executable_schema()
     profile, uses = PROFILES[settings.http_profile], Uses(database)
     execution = Execution(
@@ -83,7 +84,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         ):
             yield _told_to_connections(settings, profile)
         await feed.close()
-        await asyncio.gather(pool.close(), writes.close(), database.dispose())
+        await asyncio.gather(pool.close(), writes.close(), disposed(database))
 
     routes: list[BaseRoute] = [
         Route("/graphql", graphql),

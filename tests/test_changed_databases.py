@@ -6,14 +6,19 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 from httpx2 import ASGITransport, AsyncClient
 from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.db.engine import create_engine
+from app.db.engine import create_engine, disposed
+from app.db.models import User
+from app.db.pool import Pool
+from app.db.transaction import begin
 from app.query.ids import write_id
 from app.server import create_app
 from app.webhooks.queue import purge
@@ -92,6 +97,15 @@ def saving(place: Place, **changes: Any) -> dict[str, Any]:
     return {"contactId": write_id("contact", place.contact_id), **CONTACT, "types": ["PRIMARY"], **changes}
 
 
+async def reader(served: World) -> int:
+    """The process of PostgreSQL that a server reads from."""
+    transport = served.client._transport
+    assert isinstance(transport, ASGITransport)
+    execution = transport.app.routes[0].endpoint.execution  # type: ignore[attr-defined]
+    number: int = (await execution.pool.row("SELECT pg_backend_pid()", []))[0]
+    return number
+
+
 async def test_tables_are_migrated_while_people_write(world: World) -> None:
     async with serving(world) as served:
         place = await served.site()
@@ -120,6 +134,7 @@ async def test_after_a_failover_writes_reach_the_database_that_takes_them(world:
         primary = replace(place.primary, world=served)
         try:
             await administered(world, f"ALTER {database} SET default_transaction_read_only = on")
+            before = await reader(served)
             async with world.unchanged():
                 response = await primary.post(SAVE, input=saving(place, lastName="Petit"))
                 with pytest.raises(DBAPIError, match="read-only"):
@@ -127,6 +142,7 @@ async def test_after_a_failover_writes_reach_the_database_that_takes_them(world:
             [error] = response.json()["errors"]
             assert (error["path"], error["extensions"]) == (["updateContact"], BUSY)
             assert (await primary.ask(READ, id=place.id))["site"]["contacts"] == [{"firstName": "Alix"}]
+            assert await reader(served) != before, "who only reads does not stay at the old one either"
         finally:
             writing = "SET default_transaction_read_only = off"
             await administered(world, writing, f"ALTER {database} RESET default_transaction_read_only")
@@ -140,6 +156,34 @@ async def test_a_database_that_takes_nobody_is_unavailable(world: World) -> None
         place = await world.site()
         response = await replace(place.primary, world=served).post(READ, id=place.id)
     assert (response.status_code, response.json()["errors"][0]["extensions"]) == (503, BUSY)
+
+
+async def test_nobody_waits_longer_than_for_one_statement(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.db.engine.GRACE", 0.05)
+    hasty = world.settings.model_copy(update={"statement_timeout": 0.2})
+    async with line_to(world) as (url, silence), asyncio.timeout(4):
+        pool, engine = (
+            Pool(url, hasty),
+            create_engine(url, hasty.model_copy(update={"statement_timeout": 60.0})),
+        )
+        async with engine.connect():
+            pass
+        with monkeypatch.context() as patched, pytest.raises(TimeoutError):
+            async with begin(pool) as session:
+                await session.scalar(sa.select(1))
+                silence()
+                # Who is not there is not asked to take something back either.
+                patched.delattr("asyncpg.transaction.Transaction.rollback")
+                session.add_all([person(), person()])
+        await disposed(engine)
+
+
+def person() -> User:
+    """Somebody new."""
+    name = f"{uuid4().hex}@example.com"
+    return User(ibm_id=name, email=name, sort_name=name)
 
 
 async def test_a_host_that_is_gone_without_a_word_is_left(

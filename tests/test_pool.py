@@ -76,6 +76,21 @@ async def test_a_refused_statement_leaves_a_good_connection(pool: Pool) -> None:
     assert await backend(pool) == number
 
 
+async def test_who_may_not_write_any_more_has_the_readers_look_anew_as_well(pool: Pool) -> None:
+    writes = Pool(pool.url, pool.settings, beside=pool)
+    async with pool.connection() as one, pool.connection() as other:
+        pass
+    async with pool.connection() as used:
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            async with writes.connection() as connection:
+                await connection.execute("BEGIN READ ONLY; CREATE TABLE nowhere ()")
+        assert [connection.is_closed() for connection in (one, other)].count(True) == 1
+        assert await used.fetchval("SELECT 1") == 1
+    assert one.is_closed() and other.is_closed()
+    assert await pool.row("SELECT 1", []) == (1,)
+    await writes.close()
+
+
 async def test_a_lost_connection_is_replaced(pool: Pool) -> None:
     number = await backend(pool)
     async with pool.connection() as lost:

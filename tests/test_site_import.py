@@ -4,16 +4,17 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from typer.testing import CliRunner
 from uuid_utils.compat import uuid7
 
-from app.config import Settings
-from app.db.engine import create_engine
+from app.__main__ import cli
 from app.db.models import AccessRequest, Contact, HistoryEvent, Membership, Site, User
 from app.db.outbox import Message
 from app.db.transaction import begin
@@ -334,24 +335,26 @@ async def test_the_examples_of_the_documentation_are_right(database: AsyncEngine
 
 
 async def waiters(database: AsyncEngine) -> int:
-    """How many wait until a site of others is created."""
-    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    """How many have waited for long until a site of others is created."""
+    waiting = """SELECT count(*) FROM pg_locks
+        WHERE locktype = 'advisory' AND NOT granted AND clock_timestamp() - waitstart > interval '0.5 s'"""
     async with database.connect() as connection:
         return int(await connection.scalar(sa.text(waiting)) or 0)
 
 
 async def test_an_import_waits_for_another_as_long_as_that_takes(
-    database: AsyncEngine, settings: Settings
+    database: AsyncEngine, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hasty = settings.model_copy(update={"lock_timeout": 0.001, "statement_timeout": 1})
-    other = create_engine(database.url.render_as_string(hide_password=False), hasty)
+    monkeypatch.setattr("app.db.engine.GRACE", 0.1)
+    hasty = {"DATABASE_URL": database_url, "LOCK_TIMEOUT": "0.001", "STATEMENT_TIMEOUT": "0.1"}
+    file = write(tmp_path, json.dumps(document(new_number())), "sites.json")
+    command = partial(CliRunner().invoke, cli, ["site", "import", str(file)], env=hasty)
     async with begin(database) as session:
         await import_into(session, document(new_number()), "test")
-        second = asyncio.create_task(import_document(other, document(new_number()), "test"))
+        second = asyncio.create_task(asyncio.to_thread(command))
         while not second.done() and not await waiters(database):
             pass
-    assert (await second).sites == 1
-    await other.dispose()
+    assert (await second).output.startswith("1 sites, ")
 
 
 async def test_people_can_act_while_they_are_imported_elsewhere(world: World) -> None:

@@ -1,5 +1,7 @@
 """Connections to PostgreSQL: bounded in number, in waiting time and in what their role may do."""
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -48,11 +50,12 @@ async def open_connection(url: str, told: dict[str, Any], patience: float | None
         raise Unreachable(f"{address.host or 'the database'}: {text}") from error
 
 
-def create_engine(url: str, settings: Settings) -> AsyncEngine:
-    """The pool of one server process."""
+def create_engine(url: str, settings: Settings, hurried: bool = True) -> AsyncEngine:
+    """The pool of one process, which gives up who does not answer in time, unless it is not `hurried`."""
+    within = patience(settings) if hurried else None
     engine = create_async_engine(
         async_url(url),
-        async_creator=lambda: open_connection(url, server_settings(settings), patience(settings)),
+        async_creator=lambda: open_connection(url, server_settings(settings), within),
         pool_size=settings.database_pool_size,
         max_overflow=0,
         pool_timeout=settings.database_pool_timeout,
@@ -69,6 +72,13 @@ def _give_up_useless_connections(context: ExceptionContext) -> None:
     error = context.original_exception
     read_only = getattr(error, "sqlstate", None) == asyncpg.ReadOnlySQLTransactionError.sqlstate
     context.is_disconnect |= read_only or isinstance(error, TimeoutError)
+
+
+async def disposed(engine: AsyncEngine) -> None:
+    """Close the connections of an engine; who does not answer any more is left."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(GRACE):
+            await engine.dispose()
 
 
 def patience(settings: Settings) -> float:

@@ -16,7 +16,10 @@ PEOPLE = 5_417_311
 
 
 async def without_haste(session: Session) -> None:
-    """Let this transaction wait and work as long as it takes: it is an operator's, and no request."""
+    """Let this transaction wait and work as long as it takes: it is an operator's, and no request.
+
+    PostgreSQL does; the driver does on an engine that is not `hurried`.
+    """
     limits = ("lock_timeout", "statement_timeout")
     await session.execute(sa.select(*(sa.func.set_config(name, "0", True) for name in limits)))
 

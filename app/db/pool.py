@@ -89,10 +89,14 @@ class Pool:
 
     url: str
     settings: Settings
+    beside: "Pool | None" = None
+    """Another one of the same database, which only reads, and so does not find out that another has taken its place."""
     _idle: list[Any] = field(default_factory=list)
     _places: asyncio.Semaphore = field(init=False)
     """How many more connections may be in use."""
     _seen: Seen = field(default_factory=Seen)
+    _forgotten: int = 0
+    """How often its connections were given up."""
 
     def __post_init__(self) -> None:
         self._places = asyncio.Semaphore(self.settings.database_pool_size)
@@ -117,6 +121,7 @@ class Pool:
         """A connection, as soon as one is free. Raises ConnectionError when it was lost meanwhile."""
         await self._take_place()
         try:
+            forgotten = self._forgotten
             connection = self._kept() or await self._open()
             try:
                 yield connection
@@ -125,9 +130,9 @@ class Pool:
                 connection.terminate()
                 raise _lost(error) from error
             except OUTDATED:
-                # What holds for this one holds for those that rest: who comes next finds out anew what is there.
-                for outdated in (connection, *self._idle):
-                    outdated.terminate()
+                # What holds for this one holds for all: who comes next finds out anew what is there.
+                for pool in filter(None, (self, self.beside)):
+                    pool.forget()
                 raise
             except TimeoutError:
                 # Nobody may be there any more to say how it ended; the driver would wait for that with the next one.
@@ -138,9 +143,17 @@ class Pool:
                     raise _lost(error) from error
                 raise
             finally:
+                if forgotten != self._forgotten:
+                    connection.terminate()
                 self._give_back(connection)
         finally:
             self._places.release()
+
+    def forget(self) -> None:
+        """Give up all connections: those that rest at once, those that are in use when they are given back."""
+        self._forgotten += 1
+        for connection in self._idle:
+            connection.terminate()
 
     async def _take_place(self) -> None:
         if not self._places.locked():

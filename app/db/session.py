@@ -177,9 +177,7 @@ class Session:
         It has rows of one shape, all by the same statement, or one row each of several tables (see `writes.batches`).
         """
         if len(batch) > 1 and batch[0].sql == batch[1].sql:
-            arguments = [write.arguments for write in batch]
-            # Each of them is a statement, with time of its own: an import writes very many at once.
-            found = await self.connection.fetchmany(batch[0].sql, arguments, timeout=60 + len(arguments))
+            found = await self.connection.fetchmany(batch[0].sql, [write.arguments for write in batch])
         else:
             sql = together(*((write.sql, len(write.arguments)) for write in batch))
             record = await self.connection.fetchrow(sql, *chain(*(write.arguments for write in batch)))

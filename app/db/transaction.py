@@ -22,6 +22,10 @@ async def begin(database: Database) -> AsyncIterator[Session]:
         try:
             yield session
             await session.flush()
+        except TimeoutError:
+            # Nobody may be there any more to take it back.
+            connection.terminate()
+            raise
         except BaseException:
             await _take_back(connection, transaction)
             raise
@@ -35,6 +39,9 @@ async def snapshot(database: Database) -> AsyncIterator[Session]:
         transaction = await _started(connection, isolation="repeatable_read", readonly=True)
         try:
             yield Session(connection)
+        except TimeoutError:
+            connection.terminate()
+            raise
         finally:
             await _take_back(connection, transaction)
 
