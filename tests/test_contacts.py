@@ -85,18 +85,6 @@ async def test_a_contact_is_created_updated_and_deleted(world: World, who: str) 
     )
 
 
-async def test_names_stand_where_readers_look_for_them(world: World, interpreted_world: World) -> None:
-    names = ["d'Albert", "Eon", "Éric", "ernst", "Faure", "Œhler", "Öxl", "Zola"]
-    for asked in (world, interpreted_world):
-        place = await asked.site()
-        for last_name in sorted(names):
-            await asked.contact(place, [BILLING], last_name=last_name)
-        await asked.contact(place, [BILLING], last_name="Éric", first_name="Élise")
-        document = "query($id: ID!) { site(id: $id) { contacts { lastName } } }"
-        _, *others = (await place.primary.ask(document, id=place.id))["site"]["contacts"]
-        assert [one["lastName"] for one in others] == sorted([*names, "Éric"], key=names.index)
-
-
 @pytest.mark.parametrize("mutation", ["createContact", "updateContact", "updateContacts", "deleteContact"])
 @pytest.mark.parametrize(("who", "code"), OTHERS)
 async def test_nobody_else_changes_contacts(world: World, who: str, code: str, mutation: str) -> None:

@@ -120,14 +120,6 @@ async def test_a_name_is_taken_once_in_whatever_case(world: World, name: str) ->
     await elsewhere.primary.succeed("createPrivilegeTemplate", **created | {"siteId": elsewhere.id})
 
 
-async def test_templates_stand_where_readers_look_for_them(world: World) -> None:
-    place = await world.site()
-    for name in ("Zone", "édition", "Faire", "Écrire"):
-        await place.primary.succeed("createPrivilegeTemplate", siteId=place.id, name=name, privileges={})
-    names = [name for name, _ in await templates_of(place.primary, place)]
-    assert names == ["Écrire", "édition", "Faire", "Zone"]
-
-
 async def test_its_own_name_in_another_case_is_free(world: World) -> None:
     place = await world.site()
     template_id = await template(world, place, name="Lecteur")

@@ -29,8 +29,6 @@ Conditions = list[sa.ColumnElement[bool]]
 NO_NUMBER = ""
 """A number that no site has, because the database refuses it."""
 CONTACT_TYPE = Contact.types.type.item_type
-CONTACTS_BY_NAME = plain(Contact.last_name), plain(Contact.first_name)
-"""The order of contacts, in which an É stands with the E; a site has few of them, so they are not kept folded."""
 
 
 def held(name: str, table: Any = Membership) -> Any:
@@ -164,7 +162,8 @@ def holder_first(arguments: Arguments) -> list[Any]:
 
 def primary_first(arguments: Arguments) -> list[Any]:
     """The primary contact record, then the others by name."""
-    return [sa.not_(_is_primary), *CONTACTS_BY_NAME, Contact.id]
+    names = (sa.func.lower(Contact.last_name), sa.func.lower(Contact.first_name))
+    return [sa.not_(_is_primary), *names, Contact.id]
 
 
 def own_membership(arguments: Arguments, actor: Any) -> Conditions:

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
 import strawberry
 
 from app.db import site_rules as r
@@ -10,14 +11,13 @@ from app.policy import Action, allowed
 from app.query.declare import Column, Group, Relation, reads
 from app.schema.enums import PurchaseAndDownloadLevel, UpdateLevel, ViewLevel
 from app.schema.lists import VERSION, Node
-from app.schema.search import plain
 from app.schema.site_rule_permissions import PrivilegeTemplatePermissions
 
 TEMPLATES = Relation(
     r.PrivilegeTemplate,
     on="site_id",
     local="id",
-    order=lambda _: [plain(r.PrivilegeTemplate.name), r.PrivilegeTemplate.id],
+    order=lambda _: [sa.func.lower(r.PrivilegeTemplate.name), r.PrivilegeTemplate.id],
 )
 """The privilege templates of a site by name."""
 

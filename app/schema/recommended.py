@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
 import strawberry
 
 from app.db import models as m
@@ -12,7 +13,6 @@ from app.rules import DAYS_BEFORE_ACCESS_ENDS, DAYS_TO_DECIDE, DAYS_UNUSED
 from app.schema.arguments import After, Before, First, Last
 from app.schema.contacts import Contact
 from app.schema.enums import RecommendationCode
-from app.schema.filters import CONTACTS_BY_NAME
 from app.schema.lists import Connection
 from app.schema.recommendations import (
     CONTACT_UNREACHED,
@@ -27,6 +27,9 @@ from app.schema.recommendations import (
 )
 from app.schema.types import AccessRequest, Membership
 from app.schema.unused import HOLDS_UNUSED
+
+BY_NAME = tuple(sa.func.lower(name, type_=sa.Text) for name in (m.Contact.last_name, m.Contact.first_name))
+"""The order of contacts."""
 
 
 def _type(kind: type[Any], description: str) -> Any:
@@ -160,7 +163,7 @@ class UndeliverableContactEmailRecommendation(Recommendation):
             on="site_id",
             local="id",
             where=lambda *_: [CONTACT_UNREACHED],
-            orders={"NAME": CONTACTS_BY_NAME},
+            orders={"NAME": BY_NAME},
         ),
         "These contacts, by name.",
         Action.SEE_CONTACTS,

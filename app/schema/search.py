@@ -28,7 +28,7 @@ def contains(
 
 def plain(*columns: Any) -> sa.ColumnElement[str]:
     """Columns in one text, the same as `app.texts.plain`, in SQL."""
-    words = sa.func.concat_ws(" ", *columns) if len(columns) > 1 else columns[0]
+    words = sa.func.concat_ws(" ", *columns)
     # Most texts have no letter but those of ASCII, and to take others apart takes ten times as long.
     is_ascii = sa.func.octet_length(words) == sa.func.char_length(words)
     return sa.case((is_ascii, sa.func.lower(words, type_=sa.Text)), else_=_taken_apart(words))
