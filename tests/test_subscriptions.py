@@ -24,6 +24,7 @@ from app.context import Context
 from app.db.engine import async_url
 from app.db.models import Contact, Membership
 from app.http_protocol import HttpProtocol
+from app.http_response import Answer
 from app.live import feed, listener
 from app.live.feed import Topic
 from app.live.listener import APPLICATION
@@ -597,6 +598,24 @@ async def test_what_is_over_is_gone_before_any_garbage_collection(
             await until(lambda: in_memory() <= before)
         finally:
             gc.enable()
+
+
+def answers_in_memory() -> int:
+    """How many answers somebody still holds."""
+    return sum(type(kept) is Answer for kept in gc.get_objects())
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_what_was_told_is_not_kept_until_the_next_event(
+    world: World, server: Server, transport: str
+) -> None:
+    """Thousands who listen to sites where nothing happens would fill the memory."""
+    place = await world.site()
+    before = answers_in_memory()
+    async with listening(transport, server, place.primary, SITE, place) as heard:
+        await save_contact(place)
+        assert await events(heard, 1) == ["CONTACT_CREATED"]
+        await until(lambda: answers_in_memory() <= before)
 
 
 async def test_a_change_that_is_taken_back_is_not_told(world: World, server: Server) -> None:

@@ -52,9 +52,17 @@ async def _left(receive: Receive) -> None:
 
 async def _send_all(answers: AsyncGenerator[Answer], send: Send) -> None:
     async with aclosing(answers):
-        while (answer := await _next(answers, send)) is not None:
-            await _send(send, b"event: next\ndata: %b\n\n" % answer.body())
+        while await _send_next(answers, send):
+            pass
     await _send(send, COMPLETE, last=True)
+
+
+async def _send_next(answers: AsyncGenerator[Answer], send: Send) -> bool:
+    """Send the next answer, and keep nothing of it; whether there was one."""
+    answer = await _next(answers, send)
+    if answer is not None:
+        await _send(send, b"event: next\ndata: %b\n\n" % answer.body())
+    return answer is not None
 
 
 async def _next(answers: AsyncGenerator[Answer], send: Send) -> Answer | None:

@@ -96,6 +96,8 @@ class Subscriptions:
                 async with aclosing(self._events(source, subscribed, context, ends_at)) as answers:
                     async for answer in answers:
                         yield answer
+                        # The name would hold it until the next event, perhaps for days.
+                        del answer
             finally:
                 self.feed.leave(source.subscriber)
         except Exception as error:
@@ -145,21 +147,30 @@ class Subscriptions:
     async def _events(
         self, source: Source, subscribed: Subscribed, context: Context, ends_at: float
     ) -> AsyncGenerator[Answer]:
-        subscriber, subject = source.subscriber, SUBJECTS[source.selected.name]
         while True:
-            change = await _next(source, ends_at)
-            # The rights of this moment, and not those of the one who began to listen.
-            actor = replace(context.actor, standings=subscriber.standings)
-            if not _is_told(change, subject, actor):
+            answer = await self._next_answer(source, subscribed, context, ends_at)
+            if answer is None:
                 continue
-            answer = await self.payloads.read(subscribed, change, replace(context, actor=actor))
             if answer.errors:
                 # An event that cannot be read is not skipped: the client comes back for it.
                 yield Answer(errors=answer.errors)
                 return
             began = time.monotonic()
             yield answer
-            subscriber.took(time.monotonic() - began)
+            # The name would hold it until the next event, perhaps for days.
+            del answer
+            source.subscriber.took(time.monotonic() - began)
+
+    async def _next_answer(
+        self, source: Source, subscribed: Subscribed, context: Context, ends_at: float
+    ) -> Answer | None:
+        """The answer for the next event of the site, or none where the caller is not told of it."""
+        change = await _next(source, ends_at)
+        # The rights of this moment, and not those of the one who began to listen.
+        actor = replace(context.actor, standings=source.subscriber.standings)
+        if not _is_told(change, SUBJECTS[source.selected.name], actor):
+            return None
+        return await self.payloads.read(subscribed, change, replace(context, actor=actor))
 
 
 def _is_told(change: Change, subject: str | None, actor: Actor) -> bool:

@@ -201,6 +201,8 @@ class Socket:
                         await self._say_of(id, b"error", to_json(answer.errors))
                         return
                     await self._say_of(id, b"next", answer.body())
+                    # The name would hold it until the next event, perhaps for days.
+                    del answer
             if self.operations.pop(id, None) is task:
                 await self._say_of(id, b"complete")
         except (OSError, asyncio.CancelledError):
@@ -229,6 +231,8 @@ class Socket:
             async with aclosing(answers):
                 async for answer in answers:
                     yield answer
+                    # The name would hold it until the next event, perhaps for days.
+                    del answer
         except Exception as error:
             yield error_answer(error)
 
