@@ -17,14 +17,14 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Send
 
-from app.actor import Actor, Identity
+from app.actor import Actor
+from app.context import Context
 from app.db.models import Site
 from app.db.transaction import snapshot
 from app.errors import Code, RequestError, bad_input, unauthenticated
 from app.execution import BUSY, UNAVAILABLE, Execution
 from app.history_export import FORMATS, Export, Format, Record
 from app.http_response import ALWAYS, STATUS, HttpFault
-from app.identity import sign_in
 from app.policy import Action, visible
 from app.rules import Event
 from app.schema.filters import key_of
@@ -55,35 +55,38 @@ class Download:
             return _refused(BUSY)
 
     async def _answer(self, request: Request) -> Response:
-        identity = await self.execution.identity(dict(request.headers.raw).get(b"authorization"))
+        given = dict(request.headers.raw)
+        identity = await self.execution.identity(given.get(b"authorization"))
         if identity is None:
             raise unauthenticated("Sign in: send a bearer token in the Authorization header.")
         wanted = _filter(request.query_params)
         site_id = key_of(wanted.pop("site"), "site")
-        actor = await sign_in(self.execution.pool, self.execution.writes, identity)
-        number = await self._site_number(actor, site_id)
+        context = self.execution.context(identity, given.get(b"accept-language", b""))
+        await context.sign_in()
+        number = await self._site_number(context.actor, site_id)
         written = FORMATS[self.format]
-        parts = Export(site_id, actor, wanted).parts(self.execution.pool)
+        parts = Export(site_id, context.actor, wanted).parts(self.execution.pool)
         async with self.turns:
             first = await anext(parts)
-        others = self._while_allowed(parts, identity, actor, site_id)
+        others = self._while_allowed(parts, context, site_id)
         headers = HEADERS | {"Content-Disposition": f'attachment; filename="{_name(number)}.{self.format}"'}
         if request.method == "HEAD":
             return Response(headers=headers, media_type=written.media_type)
         return _Streamed(_texts(written, first, others), headers=headers, media_type=written.media_type)
 
     async def _while_allowed(
-        self, parts: AsyncIterator[Sequence[Record]], identity: Identity, actor: Actor, site_id: UUID
+        self, parts: AsyncIterator[Sequence[Record]], context: Context, site_id: UUID
     ) -> AsyncIterator[Sequence[Record]]:
         """The parts, as long as the caller is at the site what they were at first. Raises FORBIDDEN."""
+        standing = context.actor.standings.get(site_id)
         # Whoever reads slowly would go on hearing of the site for as long as they like.
         while True:
             async with self.turns:
                 records = await anext(parts, None)
             if records is None:
                 return
-            now = await sign_in(self.execution.pool, self.execution.writes, identity)
-            if now.standings.get(site_id) != actor.standings.get(site_id):
+            await context.sign_in()
+            if context.actor.standings.get(site_id) != standing:
                 raise RequestError("FORBIDDEN", "Your rights have changed meanwhile; begin anew.")
             yield records
 

@@ -141,6 +141,16 @@ async def test_a_person_is_written_to_in_the_language_of_their_first_request(
     assert later.json()["data"]["viewer"]["user"]["language"] == language
 
 
+async def test_a_download_is_a_first_request_as_well(world: World, service: Service) -> None:
+    ibm_id = newcomer()
+    token = service.issuer.token(preferred_username=ibm_id, locale=ABSENT)
+    headers = {"Authorization": f"Bearer {token}", "Accept-Language": "fr"}
+    place = await world.site()
+    response = await service.client.get("/history.csv", params={"site": place.id}, headers=headers)
+    assert response.status_code == 404
+    assert (await the_user(world, ibm_id)).language is Language.FR
+
+
 async def test_a_user_added_before_is_bound_however_the_characters_are_composed(
     world: World, service: Service
 ) -> None:
