@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -27,23 +26,23 @@ async def sign_in(pool: Pool, writes: Database, identity: Identity, wished: Lang
     """The actor of an identity.
 
     At the first sign-in, a user who was added before is bound to the identity; an unknown person becomes a user. The
-    language wished for in that request is theirs from then on, where their issuer names none.
+    language wished for in that request is theirs from then on, where neither their issuer nor an import names one.
     Raises UNAUTHENTICATED when the IBMid is bound to another identity.
     """
     found = await pool.row(KNOWN.sql, KNOWN.values({"issuer": identity.issuer, "subject": identity.subject}))
     if found is not None:
         standings = MappingProxyType(dict(map(_standing, json.loads(found["standings"]))))
         return Actor(found["id"], found["name"], identity.client, Language[found["language"]], standings)
-    return await _sign_in_first(writes, replace(identity, language=identity.language or wished))
+    return await _sign_in_first(writes, identity, wished)
 
 
-async def _sign_in_first(writes: Database, identity: Identity) -> Actor:
+async def _sign_in_first(writes: Database, identity: Identity, wished: Language | None) -> Actor:
     async with begin(writes) as session:
         # A page's first requests come all at once: they take turns, and the later ones find the user bound.
         name = f"{identity.issuer} {identity.subject}"
         await session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(name, 0))))
         user = (await session.execute(_user_of(identity))).one_or_none()
-        return await _actor(session, identity, user or await _bind(session, identity))
+        return await _actor(session, identity, user or await _bind(session, identity, wished))
 
 
 async def _actor(connection: Session, identity: Identity, user: Any) -> Actor:
@@ -57,13 +56,14 @@ def _user_of(identity: Identity) -> sa.Select[UUID, str, Language]:
     )
 
 
-async def _bind(session: Session, identity: Identity) -> User:
+async def _bind(session: Session, identity: Identity, wished: Language | None) -> User:
     user, registered = await person_with(session, identity.ibm_id, identity.email)
     if user.subject is not None:
         raise unauthenticated("This IBMid belongs to another identity.")
     before = None if registered else history.values_of(user)
     user.issuer, user.subject = identity.issuer, identity.subject
-    user.language = identity.language or user.language
+    given = user.language if user.language_given else None
+    user.language = identity.language or given or wished or user.language
     # Till now it was what somebody else had typed, and what other sites write would go there.
     user.email = identity.email if identity.names_email else user.email
     rename(user, identity.first_name or user.first_name, identity.last_name or user.last_name)

@@ -180,7 +180,8 @@ class _Writer:
         if user.subject is None:
             first_name = person.first("first_name") or user.first_name
             rename(user, first_name, person.first("last_name") or user.last_name)
-            user.language = person.first("language") or user.language
+            if language := person.first("language"):
+                user.language, user.language_given = language, True
         after = values_of(user)
         if after != before:
             record(

@@ -25,7 +25,7 @@ from graphql import (
 )
 from httpx2 import AsyncClient
 from pydantic import ValidationError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app import development
 from app.config import Misconfigured, Settings
@@ -35,7 +35,9 @@ from app.rules import Language, UpdateLevel
 from app.schema.query import PUBLIC
 from app.schema.schema import executable_schema
 from app.server import create_app
+from app.site_import import import_document
 from tests.access import form, newcomer
+from tests.import_examples import document, new_number
 from tests.issuer import ABSENT, AUDIENCE, RSA, VIEWER, Service, running_issuer, serving
 from tests.world import VIEW, Person, World
 
@@ -139,6 +141,29 @@ async def test_a_person_is_written_to_in_the_language_of_their_first_request(
     headers["Accept-Language"] = "en" if language == "FR" else "fr"
     later = await service.client.post("/graphql", json={"query": VIEWER}, headers=headers)
     assert later.json()["data"]["viewer"]["user"]["language"] == language
+
+
+@pytest.mark.parametrize(
+    ("imported", "locale", "wished", "language"),
+    [
+        ("FR", ABSENT, "en-US,en;q=0.9", "FR"),
+        ("EN", ABSENT, "fr", "EN"),
+        (None, ABSENT, "fr", "FR"),
+        ("FR", "en", "fr", "EN"),
+    ],
+    ids=["French", "English", "none", "another than the issuer"],
+)
+async def test_the_language_of_an_import_counts_for_more_than_that_of_the_first_request(
+    database: AsyncEngine, service: Service, imported: str | None, locale: Any, wished: str, language: str
+) -> None:
+    sites = document(new_number())
+    person = sites["sites"][0]["users"][0]
+    person["language"] = imported
+    await import_document(database, sites, "test")
+    token = service.issuer.token(preferred_username=person["ibmId"], locale=locale)
+    headers = {"Authorization": f"Bearer {token}", "Accept-Language": wished}
+    response = await service.client.post("/graphql", json={"query": VIEWER}, headers=headers)
+    assert response.json()["data"]["viewer"]["user"]["language"] == language
 
 
 async def test_a_download_is_a_first_request_as_well(world: World, service: Service) -> None:

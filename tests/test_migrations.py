@@ -233,6 +233,33 @@ def test_names_are_folded_anew(fresh_url: str) -> None:
     assert in_transaction(fresh_url, sort_names) == ["ada", "aesa", "lukasz", "oster"]
 
 
+async def write_people(connection: AsyncConnection) -> None:
+    """One whose import said French, one of whom nothing is known, and one who has signed in and said French."""
+    person = (
+        'INSERT INTO "user" (id, ibm_id, email, sort_name, language, issuer, subject)'
+        " VALUES (gen_random_uuid(), :name, :name, :name, :language, :issuer, :issuer)"
+    )
+    for name, language, issuer in (
+        ("imported", "FR", None),
+        ("added", "EN", None),
+        ("signed in", "FR", "https://x"),
+    ):
+        values = {"name": name, "language": language, "issuer": issuer}
+        await connection.execute(text(person), values)
+
+
+async def given_languages(connection: AsyncConnection) -> list[str]:
+    """Who has been given a language."""
+    return list(await connection.scalars(text('SELECT ibm_id FROM "user" WHERE language_given')))
+
+
+def test_languages_that_imports_gave_are_known(fresh_url: str) -> None:
+    command.upgrade(alembic_config(fresh_url), "0013")
+    in_transaction(fresh_url, write_people)
+    migrate(fresh_url)
+    assert in_transaction(fresh_url, given_languages) == ["imported"]
+
+
 async def append_as_before(connection: AsyncConnection) -> None:
     """Two events, hashed by the trigger that the database has at this revision."""
     await connection.execute(

@@ -150,6 +150,8 @@ class User(Base):
     first_name: Mapped[str | None]
     last_name: Mapped[str | None]
     language: Mapped[Language] = mapped_column(server_default="EN")
+    # By an import: it counts for more than what the first request happens to say.
+    language_given: Mapped[bool] = mapped_column(server_default=sa.false())
     issuer: Mapped[str | None]
     subject: Mapped[str | None]
     # Folded already, so the order of characters will do, which is the quickest and the same in every database.
