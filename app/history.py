@@ -13,8 +13,8 @@ from app.db.statements import mapped
 from app.rules import Event, snake
 from app.subjects import SubjectType
 
-NOT_KEPT = ("created_at", "version", "levels_changed_at")
-"""Columns that the database counts by itself."""
+NOT_KEPT = ("created_at", "version", "levels_changed_at", "language_given")
+"""Columns that the database counts by itself, and one that only says where another comes from."""
 Values = dict[str, Any]
 
 
