@@ -30,6 +30,7 @@ from app.rules import Language, MessageKind, MessageState
 from app.server import create_app
 from tests.conftest import administer
 from tests.post import SENDER, Inbox, mail_server, make_due, run_dry, sending, url_of, worker_to
+from tests.test_changed_databases import line_to
 from tests.world import World
 
 DATA = {"recipient_name": "Ana", "site_number": "1", "site_name": "One"}
@@ -177,7 +178,6 @@ async def test_a_worker_survives_the_loss_of_its_connections(
     own: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_module, "POLL_EVERY", 0.05)
-    monkeypatch.setattr(worker_module, "RECONNECT_AFTER", 0.05)
     others = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -192,6 +192,21 @@ async def test_a_worker_survives_the_loss_of_its_connections(
             await inbox.wait_for(count)
             await until_all_are_sent(own)
     await its_own.dispose()
+
+
+async def test_a_worker_that_hears_nothing_any_more_listens_anew(
+    own: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.db.listening.HEARTBEAT", 0.05)
+    monkeypatch.setattr(worker_module, "POLL_EVERY", 3600)
+    async with line_to(own) as (url, silence), mail_server(Inbox()) as inbox:
+        over_it = {"listen_database_url": SecretStr(url)}
+        async with running(worker_to(inbox, settings, own.database, **over_it)):
+            for count in (1, 2, 3):
+                await many(own, 1)
+                await inbox.wait_for(count)
+                await until_all_are_sent(own)
+                silence()
 
 
 async def test_a_worker_that_is_stopped_finishes_what_it_is_sending(own: World, settings: Settings) -> None:

@@ -22,12 +22,12 @@ from app.actor import Actor
 from app.config import Settings
 from app.context import Context
 from app.db.engine import async_url
+from app.db.listening import APPLICATION
 from app.db.models import Contact, Membership
 from app.http_protocol import HttpProtocol
 from app.http_response import Answer
-from app.live import feed, listener
+from app.live import feed
 from app.live.feed import Topic
-from app.live.listener import APPLICATION
 from app.live.payload import Payloads
 from app.query.ids import parse_id
 from app.rules import ContactType
@@ -35,6 +35,7 @@ from app.server import create_app
 from app.tokens import LEEWAY
 from tests.conftest import administer
 from tests.live import PATIENCE, Server, Socket, Stream, joined, running, streaming, until
+from tests.test_changed_databases import line_to
 from tests.world import CONTACT, VIEW, Person, Place, World, ago
 
 REQUESTS = """subscription($site: ID!, $after: ID) { accessRequestChanged(siteId: $site, after: $after) {
@@ -522,12 +523,27 @@ async def test_nothing_is_lost_while_the_listening_connection_is_down(
     assert [(change["event"], change["eventId"]) for change in got] == history
 
 
+async def test_nothing_is_lost_when_the_listening_connection_falls_silent(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.db.listening.HEARTBEAT", 0.05)
+    place = await world.site()
+    async with line_to(world) as (url, silence):
+        over_it = settings.model_copy(update={"listen_database_url": SecretStr(url)})
+        with running(create_app(over_it)) as server:
+            async with listening("websocket", server, place.primary, EVENTS, place) as heard:
+                for _ in range(3):
+                    await save_contact(place)
+                    assert await events(heard, 1) == ["CONTACT_CREATED"]
+                    silence()
+
+
 async def test_nothing_is_lost_however_often_and_whenever_the_connection_breaks(
     world: World, settings: Settings, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(listener, "LONGEST_PAUSE", 0.002)
-    monkeypatch.setattr(listener, "HEARTBEAT", 0.02)
+    monkeypatch.setattr("app.db.listening.FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("app.db.listening.LONGEST_PAUSE", 0.002)
+    monkeypatch.setattr("app.db.listening.HEARTBEAT", 0.02)
     place = await world.site()
 
     breaks = 0

@@ -36,6 +36,7 @@ from tests.conftest import administer
 from tests.receiver import delivery_row, receiver
 from tests.sending import Hook, Scene, until
 from tests.sending import scene as make_scene
+from tests.test_changed_databases import line_to
 from tests.world import CONTACT
 
 NOWHERE = SecretStr("postgresql://nobody@127.0.0.1:1/nothing")
@@ -234,6 +235,25 @@ async def test_a_worker_whose_connection_breaks_listens_anew(
         await until(listening_anew)
         await change(scene, hook)
         await partner.next()
+
+
+async def test_a_worker_that_hears_nothing_any_more_listens_anew(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.db.listening.HEARTBEAT", 0.05)
+    monkeypatch.setattr(working, "POLL_SECONDS", 3600)
+
+    async def all_are_delivered() -> bool:
+        return {delivery.state for delivery in await scene.deliveries()} == {DELIVERED}
+
+    async with receiver() as partner, line_to(scene.world) as (url, silence):
+        over_it = scene.settings.model_copy(update={"listen_database_url": SecretStr(url)})
+        async with replace(scene, settings=over_it).working():
+            hook = await scene.hook(partner)
+            for _ in range(3):
+                await change(scene, hook)
+                await until(all_are_delivered)
+                silence()
 
 
 NOWHERE = SecretStr("postgresql://127.0.0.1:9/nowhere")

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.config import Settings
-from app.db.engine import connect_to_listen
+from app.db.listening import listen
 from app.messages import queue
 from app.messages.delivery import Delivery, Undelivered, delivery_of
 from app.messages.letters import write_letter
@@ -31,7 +31,7 @@ AT_ONCE = 4
 SCHEDULE_EVERY = 60.0
 POLL_EVERY = 15.0
 """Seconds after which a worker looks without having been woken."""
-SHORTEST_WAIT, RECONNECT_AFTER = 0.2, 5.0
+SHORTEST_WAIT = 0.2
 GRACE = 5.0
 """Seconds that a server which is being stopped gives a message that is being sent."""
 
@@ -59,7 +59,8 @@ class Worker:
 
     async def run(self) -> None:
         """Work until stopped, whatever happens to the database meanwhile."""
-        listening = asyncio.create_task(self._listen())
+        # Where the database cannot wake it, polling does.
+        listening = asyncio.create_task(listen(self.settings, CHANNEL, self._ring, self._ring))
         try:
             await asyncio.gather(*map(self._lane, self.bells))
         finally:
@@ -73,7 +74,7 @@ class Worker:
             with suppress(TimeoutError):
                 await asyncio.wait_for(bell.wait(), pause)
 
-    def _ring(self) -> None:
+    def _ring(self, _announcement: str = "") -> None:
         for bell in self.bells:
             bell.set()
 
@@ -126,27 +127,6 @@ class Worker:
             log.error("message not written", id=str(message.id), exc_info=error)
             raise Undelivered(MessageFault.NOT_WRITTEN, repr(error)) from error
         await self.delivery.deliver(mail, sender.addr_spec, to.addr_spec)
-
-    async def _listen(self) -> None:
-        """Be woken by the database. Where that is not possible, polling does."""
-        while True:
-            try:
-                await self._be_woken()
-            except Exception as error:
-                # Drivers have more ways to fail than they tell of, and nobody would be woken any more.
-                log.warning("not woken by the database", error=repr(error))
-            await asyncio.sleep(RECONNECT_AFTER)
-
-    async def _be_woken(self) -> None:
-        connection = await connect_to_listen(self.settings)
-        lost = asyncio.Event()
-        try:
-            connection.add_termination_listener(lambda _: lost.set())
-            await connection.add_listener(CHANNEL, lambda *_: self._ring())
-            self._ring()
-            await lost.wait()
-        finally:
-            connection.terminate()
 
 
 @asynccontextmanager

@@ -10,14 +10,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.config import Settings
-from app.db.engine import LOST, connect_to_listen
+from app.db.listening import listen
 from app.query.ids import write_id
 from app.webhook_rules import host_of
 from app.webhooks.queue import PURGED_AT_ONCE, Claimed, due, finish, lease, purge
@@ -49,16 +48,17 @@ class Worker:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: bool = False
     next_purge: float = 0.0
-    _ears: Any = None
     _desk: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONNECTIONS))
 
     def stop(self) -> None:
         """Take nothing more, and let `run` end."""
         self.stopping = True
-        self.wake.set()
+        self._wake()
 
     async def run(self) -> None:
         """Send what is due, until `stop`; what is under way then has a few seconds to end."""
+        # Where the database cannot wake it, looking every few seconds does.
+        listening = asyncio.create_task(listen(self.settings, CHANNEL, self._wake, self._wake))
         try:
             while not self.stopping:
                 self.wake.clear()
@@ -66,6 +66,8 @@ class Worker:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.wake.wait(), POLL_SECONDS)
         finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
             await self.close()
 
     async def once(self) -> int:
@@ -80,25 +82,11 @@ class Worker:
     async def _look(self) -> None:
         """One round. What goes wrong with the database passes, or is for its operator to see."""
         try:
-            await self._listen()
             while await self._take():
                 pass
             await self._purge()
         except Exception:
             log.exception("webhook worker cannot reach its queue")
-
-    async def _listen(self) -> None:
-        """Be woken by the database. Where that is not possible, looking every few seconds does."""
-        if self._ears is not None and not self._ears.is_closed():
-            return
-        try:
-            self._ears = await connect_to_listen(self.settings)
-            await self._ears.add_listener(CHANNEL, lambda *_: self.wake.set())
-        except Exception as error:
-            # Drivers have more ways to fail than they tell of.
-            log.warning("not woken by the database", error=repr(error))
-            if self._ears is not None:
-                self._ears.terminate()
 
     async def _take(self) -> int:
         """Take what is due, as far as there is room for it, and begin; how many."""
@@ -124,6 +112,9 @@ class Worker:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         del self.running[task]
+        self._wake()
+
+    def _wake(self, _announcement: str = "") -> None:
         self.wake.set()
 
     async def _attempt(self, one: Claimed) -> None:
@@ -158,11 +149,6 @@ class Worker:
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
-        if self._ears is not None:
-            try:
-                await self._ears.close(timeout=GRACE_SECONDS)
-            except LOST:
-                self._ears.terminate()
 
 
 class Rooms:
