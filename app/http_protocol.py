@@ -34,6 +34,8 @@ class HttpProtocol(HttpToolsProtocol):
     """How many bytes have come since there was something to go on with: a head, or a piece of a body."""
     fault: HttpFault | None = None
     """What is to be told when the requests before it are answered. Nothing is read any more."""
+    reason: str | None = None
+    """Why a head that can be read is refused; the parser and uvicorn would only say that it cannot be."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The first request is awaited."""
@@ -81,7 +83,8 @@ class HttpProtocol(HttpToolsProtocol):
         # Of two, a proxy may have looked at the other one; HTTP/1.0 knows none (RFC 9112, 3.2).
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
-            raise ValueError("one Host is needed")
+            self.reason = "A request needs exactly one Host."
+            raise ValueError(self.reason)
 
     def _is_awaited(self) -> bool:
         return self.fault is None and (self.begun or not self._is_working())
@@ -149,8 +152,10 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(HttpFault(400, f"The WebSocket handshake cannot be read: {reason}."))
 
     def send_400_response(self, msg: str) -> None:
-        """Tell what is no HTTP."""
-        self._refuse(HttpFault(400, msg))
+        """Tell what is no HTTP, or what is wrong with it."""
+        if self.reason is not None:
+            self.logger.warning(self.reason)
+        self._refuse(HttpFault(400, self.reason or msg))
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Begin to answer a request."""

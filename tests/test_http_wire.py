@@ -341,9 +341,6 @@ def test_what_is_no_http_is_told_in_a_graphql_error(server: Server, garbage: byt
         POST + b"Bad Name: x\r\n\r\n",
         POST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
         CHUNKED + b"zz\r\n",
-        b"GET" + GET.replace(HOST, b""),
-        b"GET" + GET.replace(HOST, HOST + HOST),
-        b"GET" + GET.replace(HOST, HOST + b"Host: other\r\n").replace(b"1.1", b"1.0"),
     ],
 )
 def test_broken_framing_is_told_in_a_graphql_error(server: Server, broken: bytes) -> None:
@@ -351,6 +348,29 @@ def test_broken_framing_is_told_in_a_graphql_error(server: Server, broken: bytes
         line.send(broken)
         line.reply().is_refused(400)
         assert line.is_closed()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        GET.replace(HOST, b""),
+        GET.replace(HOST, HOST + HOST),
+        GET.replace(HOST, HOST + b"Host: other\r\n").replace(b"1.1", b"1.0"),
+    ],
+)
+def test_who_names_no_host_or_two_is_told_so(
+    server: Server, head: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    for before in (b"", b"GET" + GET):
+        with server.line() as line:
+            line.send(before, b"GET", head)
+            if before:
+                assert line.reply().json() == DATA
+            reply = line.reply()
+            reply.is_refused(400)
+            assert "Host" in reply.json()["errors"][0]["message"]
+            assert line.is_closed()
+        assert "Host" in caplog.messages[-1]
 
 
 @pytest.mark.parametrize(
