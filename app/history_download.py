@@ -5,7 +5,6 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +26,7 @@ from app.history_export import FORMATS, Export, Format, Record
 from app.http_response import ALWAYS, STATUS, HttpFault
 from app.policy import Action, visible
 from app.rules import Event
-from app.schema.filters import key_of
+from app.schema.filters import key_of, moment_of
 
 log = structlog.get_logger()
 HEADERS = {name.decode(): value.decode() for name, value in ALWAYS}
@@ -148,10 +147,7 @@ def _filter(given: QueryParams) -> dict[str, Any]:
 
 
 def _parsed(wanted: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        moments = {name: datetime.fromisoformat(wanted[name]) for name in ("from", "until") if name in wanted}
-    except ValueError as error:
-        raise bad_input("from and until are moments after ISO 8601, such as 2026-03-01T09:30:00Z.") from error
+    moments = {name: moment_of(wanted[name]) for name in ("from", "until") if name in wanted}
     unknown = [name for name in wanted.get("events", ()) if name not in Event.__members__]
     if unknown:
         raise bad_input(f"There is no event {unknown[0]!r}.")

@@ -152,6 +152,7 @@ async def test_filters_are_those_of_the_schema(world: World) -> None:
         ({"text": "ete"}, ALL[2:]),
         ({"from": moments[1]}, ALL[1:]),
         ({"until": moments[1]}, ALL[:1]),
+        ({"until": moments[1].replace("+00:00", "Z").lower()}, ALL[:1]),
         ({"actorIds": primary.id, "subjectIds": ids["contact"], "text": "Camille"}, ALL[1:2]),
     ]:
         file = told(await get(primary, place, "jsonl", **filter), "jsonl")
@@ -172,6 +173,7 @@ async def test_filters_are_those_of_the_schema(world: World) -> None:
         {"subjectIds": ["site_" + "0" * 32] * 101},
         {"from": "yesterday"},
         {"from": ""},
+        {"from": "2026-03-01T09:30:00"},
         {"until": "0001-01-01T00:00:00+23:59"},
         {"text": "a\x00b"},
         {"text": "x" * 101},
@@ -344,7 +346,10 @@ async def test_operators_export_everything(
         ),
         ("--actor {actor}", {"actorIds": "{actor}"}),
         ("--subject {subject} --text primary", {"subjectIds": "{subject}", "text": "primary"}),
-        ("--from 2001-01-01T00:00:00 --until 2002-01-01", {"from": "2001-01-01", "until": "2002-01-01"}),
+        (
+            "--from 2001-01-01T00:00:00 --until 2002-01-01",
+            {"from": "2001-01-01T00:00:00Z", "until": "2002-01-01T00:00:00Z"},
+        ),
     ],
 )
 async def test_operators_filter_like_everybody(

@@ -1,5 +1,6 @@
 """What the arguments of lists and lookups mean, as conditions and orders."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from app.schema.search import contains, plain
 from app.texts import fold, is_readable, site_number
 
 Conditions = list[sa.ColumnElement[bool]]
+NO_MOMENT = "A moment is given after RFC 3339, with its offset from UTC, such as 2026-03-01T09:30:00Z."
 NO_NUMBER = ""
 """A number that no site has, because the database refuses it."""
 CONTACT_TYPE = Contact.types.type.item_type
@@ -56,6 +58,18 @@ def key_of(value: str, kind: str) -> UUID:
     if not parsed or parsed[0] != kind:
         raise bad_input(f"This is not the id of a {kind}.")
     return parsed[1]
+
+
+def moment_of(text: str) -> datetime:
+    """A moment given by a program. Raises BAD_USER_INPUT when it is none, or nobody knows when: it needs an offset."""
+    try:
+        # RFC 3339 lets T and Z be small letters.
+        moment = datetime.fromisoformat(text.upper())
+        if moment.tzinfo is None:
+            raise ValueError("no offset")
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise bad_input(NO_MOMENT) from error
 
 
 def one_site(arguments: Arguments, actor: Any) -> Conditions:

@@ -48,11 +48,8 @@ _MOMENT = sa.TIMESTAMP(timezone=True)
 
 
 def _moment(value: datetime) -> datetime:
-    """A moment without an offset is in UTC."""
-    try:
-        return value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
-    except OverflowError as error:
-        raise bad_input("This moment is beyond the calendar.") from error
+    """A moment without an offset, as operators give it, is in UTC."""
+    return value.replace(tzinfo=value.tzinfo or UTC)
 
 
 def _each(key: Callable[[str], UUID]) -> Callable[[list[str]], list[UUID]]:

@@ -1,7 +1,7 @@
 """The schema, put together: Strawberry's definition, with the declared fields read by the read engine."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -31,6 +31,7 @@ from app.query.declare import tables_of
 from app.query.rows import TYPE
 from app.schema.calendar import CalendarSubscription
 from app.schema.contacts import Contact
+from app.schema.filters import moment_of
 from app.schema.history import HistoryEvent
 from app.schema.messages import Message
 from app.schema.mutation import Mutation
@@ -46,22 +47,12 @@ from app.schema.types import AccessRequest, Membership
 from app.schema.users import User
 from app.schema.webhooks import Webhook, WebhookDelivery
 
-
-def _moment(text: str) -> datetime:
-    """A moment as it is given. Raises ValueError when it has no offset: nobody knows when that is."""
-    # RFC 3339 lets T and Z be small letters.
-    moment = datetime.fromisoformat(text.upper())
-    if moment.tzinfo is None:
-        raise ValueError("A moment needs its offset from UTC, such as 2026-03-01T09:30:00Z.")
-    return moment.astimezone(UTC)
-
-
 DATE_TIME = strawberry.scalar(
     name="DateTime",
     description="A moment after RFC 3339, written in UTC with microseconds, such as 2026-03-01T09:30:00.000000+00:00, "
     "and read with any offset.",
     serialize=lambda moment: moment.isoformat(timespec="microseconds"),
-    parse_value=_moment,
+    parse_value=moment_of,
     specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
 )
 
