@@ -174,6 +174,7 @@ async def test_filters_are_those_of_the_schema(world: World) -> None:
         {"from": "yesterday"},
         {"from": ""},
         {"from": "2026-03-01T09:30:00"},
+        {"from": "20260301T09Z"},
         {"until": "0001-01-01T00:00:00+23:59"},
         {"text": "a\x00b"},
         {"text": "x" * 101},

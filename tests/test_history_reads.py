@@ -350,6 +350,7 @@ async def test_a_text_is_found_in_whatever_case_it_is_typed(world: World, name: 
         {"from": "yesterday"},
         {"from": 5},
         {"from": "2026-03-01T09:30:00"},
+        {"from": "20260301T09Z"},
         {"until": "0001-01-01T00:00:00+23:59"},
         {"events": ["NOTHING"]},
     ],

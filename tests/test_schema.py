@@ -1,8 +1,9 @@
 """The schema as partners read it: fresh, described, and in the conventions that clients rely on."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from graphql import (
     GraphQLInterfaceType,
     GraphQLNonNull,
     GraphQLObjectType,
+    GraphQLScalarType,
     GraphQLSchema,
     coerce_input_value,
     get_introspection_query,
@@ -29,6 +31,7 @@ from strawberry.schema.types.scalar import DEFAULT_SCALAR_REGISTRY
 from strawberry.types.arguments import InputContext
 
 from app.db.models import Contact
+from app.errors import RequestError
 from app.policy import SEEING, Action, allowed
 from app.query.collect import EXTENSION, declaration_of
 from app.schema.schema import build_schema, sdl
@@ -184,3 +187,59 @@ async def test_partner_tools_can_introspect_without_a_token(client: AsyncClient)
     response = await client.post("/graphql", json={"query": query})
     assert response.status_code == 200
     assert len(response.json()["data"]["__schema"]["types"]) > 50
+
+
+NINE_THIRTY = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+
+
+def read_moment(schema: GraphQLSchema, value: Any) -> Any:
+    """What a value is taken for that is given as a moment."""
+    return cast(GraphQLScalarType, schema.type_map["DateTime"]).parse_value(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-03-01T09:30:00Z", NINE_THIRTY),
+        ("2026-03-01t09:30:00z", NINE_THIRTY),
+        ("2026-03-01 09:30:00Z", NINE_THIRTY),
+        ("2026-03-01T09:30:00.000000+00:00", NINE_THIRTY),
+        ("2026-03-01T09:30:00-00:00", NINE_THIRTY),
+        ("2026-03-01T15:15:00+05:45", NINE_THIRTY),
+        ("2026-03-01T09:30:00.1Z", NINE_THIRTY + timedelta(milliseconds=100)),
+        ("2026-03-01T09:30:00.123Z", NINE_THIRTY + timedelta(milliseconds=123)),
+        ("2026-03-01T09:30:00.123456789Z", NINE_THIRTY + timedelta(microseconds=123456)),
+    ],
+)
+def test_moments_are_read_as_clients_write_them(schema: GraphQLSchema, text: str, moment: datetime) -> None:
+    assert read_moment(schema, text) == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "20260301T00Z",
+        "20260301T093000Z",
+        "2026-03-01",
+        "2026-03-01T09Z",
+        "2026-03-01T09:30Z",
+        "2026-03-01T24:00:00Z",
+        "2026-03-01T09:30:00",
+        "2026-03-01T09:30:00,5Z",
+        "2026-03-01T09:30:00.Z",
+        "2026-03-01T09:30:00+01",
+        "2026-03-01T09:30:00+0100",
+        "2026-03-01T09:30:00+05:75",
+        "2026-03-01T09:30:00+01:00:30",
+        "2026-03-01x09:30:00Z",
+        "2026-03-01T09:30:00Z\n",
+        "2026-02-30T09:30:00Z",
+        "2026-W09-7T09:30:00Z",
+        "٢026-03-01T09:30:00Z",
+        "0001-01-01T00:00:00+23:59",
+        5,
+    ],
+)
+def test_what_is_no_moment_of_the_standard_is_refused(schema: GraphQLSchema, text: Any) -> None:
+    with pytest.raises(RequestError, match="RFC 3339"):
+        read_moment(schema, text)

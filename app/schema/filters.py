@@ -1,5 +1,6 @@
 """What the arguments of lists and lookups mean, as conditions and orders."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -28,6 +29,10 @@ from app.texts import fold, is_readable, site_number
 
 Conditions = list[sa.ColumnElement[bool]]
 NO_MOMENT = "A moment is given after RFC 3339, with its offset from UTC, such as 2026-03-01T09:30:00Z."
+RFC_3339 = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]([01]\d|2[0-3]):\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:[0-5]\d)", re.ASCII
+)
+"""A moment as section 5.6 has it, which lets T and Z be small letters, and a space stand for the T."""
 NO_NUMBER = ""
 """A number that no site has, because the database refuses it."""
 CONTACT_TYPE = Contact.types.type.item_type
@@ -60,14 +65,13 @@ def key_of(value: str, kind: str) -> UUID:
     return parsed[1]
 
 
-def moment_of(text: str) -> datetime:
+def moment_of(value: Any) -> datetime:
     """A moment given by a program. Raises BAD_USER_INPUT when it is none, or nobody knows when: it needs an offset."""
+    # The standard library reads much more: weeks, days alone, and hours without minutes.
+    if not isinstance(value, str) or not RFC_3339.fullmatch(value):
+        raise bad_input(NO_MOMENT)
     try:
-        # RFC 3339 lets T and Z be small letters.
-        moment = datetime.fromisoformat(text.upper())
-        if moment.tzinfo is None:
-            raise ValueError("no offset")
-        return moment.astimezone(UTC)
+        return datetime.fromisoformat(value.upper()).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise bad_input(NO_MOMENT) from error
 
