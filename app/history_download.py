@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +30,7 @@ from app.rules import Event
 from app.schema.filters import key_of, moment_of
 
 log = structlog.get_logger()
+DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 HEADERS = {name.decode(): value.decode() for name, value in ALWAYS}
 SEVERAL = ("actorIds", "subjectIds", "events")
 ONCE = ("site", "from", "until", "text")
@@ -147,7 +149,7 @@ def _filter(given: QueryParams) -> dict[str, Any]:
 
 
 def _parsed(wanted: Mapping[str, Any]) -> dict[str, Any]:
-    moments = {name: moment_of(wanted[name]) for name in ("from", "until") if name in wanted}
+    moments = {name: _moment(wanted[name]) for name in ("from", "until") if name in wanted}
     unknown = [name for name in wanted.get("events", ()) if name not in Event.__members__]
     if unknown:
         raise bad_input(f"There is no event {unknown[0]!r}.")
@@ -155,6 +157,11 @@ def _parsed(wanted: Mapping[str, Any]) -> dict[str, Any]:
         **moments,
         **({"events": [Event[name] for name in wanted["events"]]} if "events" in wanted else {}),
     }
+
+
+def _moment(text: str) -> datetime:
+    """A moment as in the schema, or a day, which begins in UTC: people type these addresses."""
+    return moment_of(f"{text}T00:00:00Z" if DAY.fullmatch(text) else text)
 
 
 def _name(number: str) -> str:
