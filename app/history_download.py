@@ -149,7 +149,7 @@ def _filter(given: QueryParams) -> dict[str, Any]:
 
 
 def _parsed(wanted: Mapping[str, Any]) -> dict[str, Any]:
-    moments = {name: _moment(wanted[name]) for name in ("from", "until") if name in wanted}
+    moments = {name: _moment(name, wanted[name]) for name in ("from", "until") if name in wanted}
     unknown = [name for name in wanted.get("events", ()) if name not in Event.__members__]
     if unknown:
         raise bad_input(f"There is no event {unknown[0]!r}.")
@@ -159,9 +159,12 @@ def _parsed(wanted: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _moment(text: str) -> datetime:
+def _moment(name: str, text: str) -> datetime:
     """A moment as in the schema, or a day, which begins in UTC: people type these addresses."""
-    return moment_of(f"{text}T00:00:00Z" if DAY.fullmatch(text) else text)
+    try:
+        return moment_of(f"{text}T00:00:00Z" if DAY.fullmatch(text) else text)
+    except RequestError as error:
+        raise bad_input(f"{name} is a day, such as 2026-03-01, or a moment. {error}") from error
 
 
 def _name(number: str) -> str:

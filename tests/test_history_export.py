@@ -187,6 +187,15 @@ async def test_impossible_parameters_are_a_clear_error(world: World, parameters:
     assert (response.status_code, code(response)) == (400, "BAD_USER_INPUT")
 
 
+async def test_which_of_two_moments_is_none_is_told(world: World) -> None:
+    place = await world.site()
+    response = await get(place.primary, place, "csv", **{"from": "2026-03-01", "until": "2026-03-01T09:30"})
+    assert response.json()["errors"][0]["message"] == (
+        "until is a day, such as 2026-03-01, or a moment. A moment is given after RFC 3339, with its offset from UTC,"
+        " such as 2026-03-01T09:30:00Z."
+    )
+
+
 async def test_the_site_has_to_be_named(world: World) -> None:
     person = await world.person()
     headers = {"Authorization": f"Bearer {person.token}"}

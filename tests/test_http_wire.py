@@ -642,7 +642,8 @@ def test_a_head_that_never_ends_is_refused_at_the_limit(server: Server, start: b
                 line.send(more * 2_000)
                 sent += len(more) * 2_000
                 server.has_read()
-            assert 100_000 < sent < 200_000
+            # Some more is under way where the machine has much to do.
+            assert 100_000 < sent < 400_000
             line.reply().is_refused(431)
             assert line.is_closed()
 
