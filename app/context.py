@@ -15,7 +15,8 @@ from sqlalchemy.orm import aliased
 
 from app import history, rules
 from app.actor import Actor, Identity, Standing
-from app.db.models import AccessRequest, Base, Contact, HistoryEvent, Membership, Site
+from app.db.base import Base
+from app.db.models import AccessRequest, Contact, HistoryEvent, Membership, Site
 from app.db.nominations import Nomination
 from app.db.pool import Pool
 from app.db.preferences import CalendarSubscription
@@ -139,7 +140,6 @@ class Context:
                     session, self.actor, self.language, private_webhooks=self.private_webhooks
                 )
                 yield transaction
-                await session.flush()
                 if not transaction.asked:
                     raise RuntimeError("a transaction that never asked the policy cannot commit")
                 session.keeps = keep

@@ -19,8 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils.compat import uuid7
 
 from app.actor import Actor
+from app.db.base import Base
 from app.db.locks import creating_sites
-from app.db.models import AccessRequest, Base, HistoryEvent, Membership, Site, User
+from app.db.models import AccessRequest, HistoryEvent, Membership, Site, User
 from app.db.nominations import Nomination
 from app.db.preferences import ENotificationPreference
 from app.db.session import Session

@@ -7,7 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from app.actor import Actor
-from app.db.models import Base, HistoryEvent
+from app.db.base import Base
+from app.db.models import HistoryEvent
 from app.db.session import Session
 from app.db.statements import mapped
 from app.rules import Event, snake

@@ -14,8 +14,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, array
 
 from app.actor import Actor, Standing
+from app.db.base import Base
 from app.db.deciders import Decider
-from app.db.models import AccessRequest, Base, Contact, HistoryEvent, Membership, Site, User
+from app.db.models import AccessRequest, Contact, HistoryEvent, Membership, Site, User
 from app.db.nominations import Nomination
 from app.db.outbox import Message
 from app.db.preferences import CalendarSubscription

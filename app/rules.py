@@ -300,6 +300,7 @@ def camel(name: str) -> str:
     return head + "".join(part.capitalize() for part in tail)
 
 
+@cache
 def snake(name: str) -> str:
     """A type's name as the database spells it."""
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.db.models import Base
+from app.db.base import Base
 from app.db.pool import Rendered, render
 
 Kind = tuple[type[Base], tuple[str, ...]]

@@ -10,8 +10,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from app.db.base import Base
 from app.db.engine import async_url
-from app.db.models import AccessRequest, Base, Membership, Site, User
+from app.db.models import AccessRequest, Membership, Site, User
 from app.db.nominations import Nomination
 from app.rules import (
     AccessRequestKind,

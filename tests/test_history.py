@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.db.models import Base, HistoryEvent, User
+from app.db.base import Base
+from app.db.models import HistoryEvent, User
 from app.history import NOT_KEPT
 from app.query.ids import parse_id, write_id
 from app.rules import ContactType, Role, ViewLevel, snake

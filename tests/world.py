@@ -17,7 +17,8 @@ from uuid_utils.compat import uuid7
 from app import development
 from app.calendar_links import PATH, hash_of, new_secret
 from app.config import Settings
-from app.db.models import AccessRequest, Base, Contact, Membership, Site, User
+from app.db.base import Base
+from app.db.models import AccessRequest, Contact, Membership, Site, User
 from app.db.nominations import Nomination
 from app.db.outbox import Message
 from app.db.preferences import CalendarSubscription

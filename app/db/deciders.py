@@ -6,7 +6,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped
 
-from app.db.models import Base, Membership, User
+from app.db.base import Base
+from app.db.models import Membership, User
 from app.rules import Role, UpdateLevel
 
 _DECIDERS = (

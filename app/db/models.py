@@ -6,16 +6,15 @@ record) stands as triggers in the migrations.
 """
 
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.hybrid import hybrid_property
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, synonym
-from uuid_utils.compat import uuid7
+from sqlalchemy.orm import Mapped, mapped_column, synonym
 
 from app import rules, texts
+from app.db.base import Base, created, new_id, version
 from app.db.concern import Concern
 from app.rules import (
     AccessRequestKind,
@@ -24,9 +23,6 @@ from app.rules import (
     DenialReason,
     Event,
     Language,
-    MessageFault,
-    MessageKind,
-    MessageState,
     PurchaseAndDownloadLevel,
     Role,
     UpdateLevel,
@@ -34,63 +30,6 @@ from app.rules import (
 )
 
 MONTH: sa.ColumnElement[Any] = sa.literal_column("interval '1 month'", sa.Interval)
-
-
-def _enum(kind: type[Any]) -> sa.Enum:
-    return sa.Enum(kind, name=rules.snake(kind.__name__))
-
-
-STORED_ENUMS = (
-    AccessRequestKind,
-    AccessRequestState,
-    ContactType,
-    DenialReason,
-    Event,
-    Language,
-    MessageFault,
-    MessageKind,
-    MessageState,
-    PurchaseAndDownloadLevel,
-    Role,
-    UpdateLevel,
-    ViewLevel,
-)
-
-
-class Base(DeclarativeBase):
-    """Names constraints by one convention, so that a violation can be told by its name."""
-
-    metadata = sa.MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map: ClassVar[dict[Any, Any]] = {
-        datetime: sa.TIMESTAMP(timezone=True),
-        str: sa.Text,
-        list[ContactType]: ARRAY(_enum(ContactType)),
-        dict[str, Any]: JSONB,
-        **{kind: _enum(kind) for kind in STORED_ENUMS},
-    }
-
-
-def new_id() -> Mapped[UUID]:
-    """A key in order of time, so that rows written together lie together."""
-    return mapped_column(primary_key=True, default=uuid7)
-
-
-def version() -> Mapped[int]:
-    """How often the row was written; a trigger counts."""
-    return mapped_column(server_default=sa.text("1"))
-
-
-def created() -> Mapped[datetime]:
-    """When the row was written."""
-    return mapped_column(server_default=sa.func.now())
 
 
 class Site(Base):

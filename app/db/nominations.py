@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db.models import Base, created, new_id
+from app.db.base import Base, created, new_id
 from app.rules import NominationState
 
 

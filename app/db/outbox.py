@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, synonym
 
-from app.db.models import Base, created, new_id
+from app.db.base import Base, created, new_id
 from app.rules import Language, MessageFault, MessageKind, MessageState
 
 

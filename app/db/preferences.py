@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column, synonym
 
 from app import rules
-from app.db.models import Base, created, new_id, version
+from app.db.base import Base, created, new_id, version
 from app.rules import Topic
 
 

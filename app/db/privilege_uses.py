@@ -6,7 +6,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db.models import Base
+from app.db.base import Base
 from app.rules import PrivilegeName
 
 

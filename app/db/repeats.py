@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db.models import Base, created
+from app.db.base import Base, created
 
 
 class IdempotencyKey(Base):

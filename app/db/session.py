@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Result, ScalarResult
 from sqlalchemy.engine.result import IteratorResult
 
-from app.db.models import Base
+from app.db.base import Base
 from app.db.statements import (
     MappedTable,
     Prepared,

@@ -4,19 +4,14 @@ That a closed naming is frozen stands as a trigger in the migration.
 """
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db.models import Base, created, new_id, version
-from app.rules import PurchaseAndDownloadLevel, UpdateLevel, ViewLevel, snake
+from app.db.base import Base, created, enum_type, new_id, version
+from app.rules import PurchaseAndDownloadLevel, UpdateLevel, ViewLevel
 from app.site_rules import TEMPLATE_SLOTS, NamingKind, NamingState
-
-
-def _enum(kind: type[Any]) -> sa.Enum:
-    return sa.Enum(kind, name=snake(kind.__name__))
 
 
 class SomeLevels:
@@ -80,12 +75,12 @@ class Naming(SomeLevels, Base):
     __tablename__ = "naming"
     site_id: Mapped[UUID] = mapped_column(sa.ForeignKey("site.id"), primary_key=True)
     id: Mapped[UUID] = new_id()
-    kind: Mapped[NamingKind] = mapped_column(_enum(NamingKind))
+    kind: Mapped[NamingKind] = mapped_column(enum_type(NamingKind))
     user_id: Mapped[UUID] = mapped_column(sa.ForeignKey("user.id"))
     access_request_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("access_request.id"))
     justification: Mapped[str | None]
     ends_at: Mapped[datetime | None]
-    state: Mapped[NamingState] = mapped_column(_enum(NamingState), default=NamingState.PENDING)
+    state: Mapped[NamingState] = mapped_column(enum_type(NamingState), default=NamingState.PENDING)
     proposed_by_id: Mapped[UUID] = mapped_column(sa.ForeignKey("user.id"))
     decided_by_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("user.id"))
     closed_at: Mapped[datetime | None]

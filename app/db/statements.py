@@ -12,7 +12,7 @@ from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.util import LRUCache
 
-from app.db.models import Base
+from app.db.base import Base
 
 DIALECT: sa.Dialect = dialect.dialect()  # type: ignore[no-untyped-call]
 MOST_KEPT = 1_000
@@ -94,6 +94,8 @@ class Prepared:
     items: tuple[Item, ...]
     labels: SimpleResultMetaData
     writes: Mapping[str, Process]
+    constants: Mapping[str, Any]
+    """The parameters whose values stand in the statement."""
 
     def call(self, values: Mapping[str, Any]) -> tuple[str, list[Any]]:
         """The text, and the parameters in their order; a list of an IN gets a parameter for each of its values."""
@@ -126,7 +128,7 @@ def prepared_for(
 ) -> tuple[Prepared, Mapping[str, Any]]:
     """The compiled statement, the same for all of one shape, and the values of all its parameters."""
     if isinstance(statement, Prepared):
-        return statement, statement.compiled.params | dict(values or {})
+        return statement, {**statement.constants, **(values or {})}
     key = statement._generate_cache_key()
     prepared = _KEPT.get(key.key)
     if prepared is None:
@@ -143,7 +145,9 @@ def prepare(statement: Any, key: Any = None) -> Prepared:
         statement = statement.with_only_columns(*columns, maintain_column_froms=True)
     compiled = statement.compile(dialect=DIALECT, cache_key=key)
     writes = {name: _writes(bind.type) for bind, name in compiled.bind_names.items()}
-    return Prepared(compiled, items, SimpleResultMetaData([item.name for item in items]), writes)
+    return Prepared(
+        compiled, items, SimpleResultMetaData([item.name for item in items]), writes, compiled.params
+    )
 
 
 def _items(statement: Any) -> tuple[Item, ...]:

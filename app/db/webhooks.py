@@ -6,15 +6,14 @@ webhook while it is inactive, and wake the workers (see the migration).
 """
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db.models import Base, created, new_id, version
-from app.rules import Event, snake
+from app.db.base import Base, created, enum_type, new_id, version
+from app.rules import Event
 from app.webhook_rules import (
     WEBHOOK_SLOTS,
     WebhookDeliveryState,
@@ -23,12 +22,7 @@ from app.webhook_rules import (
     host_of,
 )
 
-
-def _enum(kind: type[Any]) -> sa.Enum:
-    return sa.Enum(kind, name=snake(kind.__name__))
-
-
-EVENT = _enum(Event)
+EVENT = enum_type(Event)
 
 
 class Webhook(Base):
@@ -46,7 +40,7 @@ class Webhook(Base):
     events: Mapped[list[Event]] = mapped_column(ARRAY(EVENT))
     description: Mapped[str | None]
     active: Mapped[bool] = mapped_column(default=True)
-    disabled_reason: Mapped[WebhookDisabledReason | None] = mapped_column(_enum(WebhookDisabledReason))
+    disabled_reason: Mapped[WebhookDisabledReason | None] = mapped_column(enum_type(WebhookDisabledReason))
     failing_since: Mapped[datetime | None]
     created_by_id: Mapped[UUID] = mapped_column(sa.ForeignKey("user.id"))
     created_at: Mapped[datetime] = created()
@@ -102,12 +96,12 @@ class WebhookDelivery(Base):
     event_number: Mapped[int | None] = mapped_column(sa.BigInteger)
     payload: Mapped[str]
     state: Mapped[WebhookDeliveryState] = mapped_column(
-        _enum(WebhookDeliveryState), default=WebhookDeliveryState.QUEUED
+        enum_type(WebhookDeliveryState), default=WebhookDeliveryState.QUEUED
     )
     attempts: Mapped[int] = mapped_column(default=0)
     next_attempt_at: Mapped[datetime | None]
     last_status: Mapped[int | None]
-    last_error: Mapped[WebhookFailure | None] = mapped_column(_enum(WebhookFailure))
+    last_error: Mapped[WebhookFailure | None] = mapped_column(enum_type(WebhookFailure))
     delivered_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = created()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.db.models import Base
+from app.db.base import Base
 from app.db.statements import Prepared, Values, inserting, mapped, prepared_for, updating
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 import strawberry
 
-from app.db.models import Base
+from app.db.base import Base
 from app.policy import Action, allowed
 
 METADATA = "reads"

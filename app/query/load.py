@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on
 
-from app.db.models import Base
+from app.db.base import Base
 from app.db.session import Session
 from app.language import spoken
 from app.query.collect import Selected, Shape

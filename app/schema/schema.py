@@ -14,7 +14,7 @@ from graphql import (
     GraphQLSchema,
     GraphQLUnionType,
     build_ast_schema,
-    get_nullable_type,
+    get_named_type,
     introspection_types,
     is_leaf_type,
     lexicographic_sort_schema,
@@ -105,8 +105,8 @@ def _making(kind: GraphQLInputObjectType) -> Callable[[type, Mapping[str, Any], 
     fields = []
     for name, field in kind.fields.items():
         definition = field.extensions[EXTENSION]
-        # Leaves are what graphql-core has made of them.
-        is_leaf = is_leaf_type(get_nullable_type(field.type))
+        # Leaves, and lists of them, are what graphql-core has made of them.
+        is_leaf = is_leaf_type(get_named_type(field.type))
         fields.append((name, definition.python_name, None if is_leaf else definition.resolve_type()))
 
     def make(model: type, values: Mapping[str, Any], context: InputContext) -> Any:

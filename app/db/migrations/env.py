@@ -17,8 +17,8 @@ from app.db import (  # noqa: F401
     site_rules,
     webhooks,
 )
+from app.db.base import Base
 from app.db.engine import async_url, open_connection
-from app.db.models import Base
 
 
 def run(connection: Connection) -> None:
