@@ -30,7 +30,8 @@ def values_of(row: Base) -> Values:
 
 @cache
 def _kept(model: type[Base]) -> tuple[str, ...]:
-    return tuple(name for name in mapped(model).names if name not in NOT_KEPT)
+    columns = mapped(model).table.columns
+    return tuple(one.name for one in columns if one.name not in NOT_KEPT and one.computed is None)
 
 
 def _plain(value: Any) -> Any:

@@ -24,7 +24,7 @@ CONTACT = (
 )
 CONTACTS = f"""
 SELECT {CONTACT} FROM contact WHERE site_id = $1
-ORDER BY 'PRIMARY' <> ALL (types), lower(last_name), lower(first_name), id
+ORDER BY 'PRIMARY' <> ALL (types), contact.sort_name, id
 """
 
 REQUESTS = """
@@ -80,7 +80,7 @@ SELECT convert_to(json_build_object('data', json_build_object('site', json_build
         ) AS page), '[]')),
     'contacts', coalesce((
         SELECT json_agg({JSON_CONTACT}
-            ORDER BY 'PRIMARY' <> ALL (types), lower(last_name), lower(first_name), contact.id)
+            ORDER BY 'PRIMARY' <> ALL (types), contact.sort_name, contact.id)
         FROM contact WHERE contact.site_id = site.id), '[]'),
     'accessRequests', json_build_object('nodes', coalesce((
         SELECT json_agg({JSON_REQUEST} ORDER BY access_request.created_at, access_request.id)

@@ -54,7 +54,7 @@ SELECT convert_to('{{"data":{{"site":{{"id":"' || site.id
         ) AS page), '')
     || ']}},"contacts":[' || coalesce((
         SELECT string_agg({CONTACT}, ','
-            ORDER BY 'PRIMARY' <> ALL (types), lower(last_name), lower(first_name), contact.id)
+            ORDER BY 'PRIMARY' <> ALL (types), contact.sort_name, contact.id)
         FROM contact WHERE contact.site_id = site.id), '')
     || '],"accessRequests":{{"nodes":[' || coalesce((
         SELECT string_agg({REQUEST}, ',' ORDER BY access_request.created_at, access_request.id)

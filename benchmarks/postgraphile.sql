@@ -7,7 +7,7 @@ $$;
 
 CREATE FUNCTION site_contact_list(site site) RETURNS SETOF contact LANGUAGE sql STABLE AS $$
     SELECT contact.* FROM contact WHERE site_id = site.id
-    ORDER BY 'PRIMARY' <> ALL (types), lower(last_name), lower(first_name), id
+    ORDER BY 'PRIMARY' <> ALL (types), sort_name, id
 $$;
 
 CREATE FUNCTION site_pending_requests(site site) RETURNS SETOF access_request LANGUAGE sql STABLE AS $$

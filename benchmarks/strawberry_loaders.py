@@ -53,7 +53,7 @@ async def load_contacts(keys: list[UUID]) -> list[list[m.Contact]]:
     primary = sa.literal(rules.ContactType.PRIMARY, m.Contact.types.type.item_type) == sa.any_(
         m.Contact.types
     )
-    order = (sa.not_(primary), sa.func.lower(m.Contact.last_name), sa.func.lower(m.Contact.first_name))
+    order = (sa.not_(primary), m.Contact.sort_name)
     statement = sa.select(m.Contact).where(m.Contact.site_id.in_(keys)).order_by(*order, m.Contact.id)
     groups = await _by_site(statement)
     return [groups[key] for key in keys]

@@ -162,6 +162,18 @@ async def test_several_contacts_may_hold_a_type_and_are_listed_by_it(world: Worl
     assert await seen(place.primary, place, "(type: SUBSCRIPTION_AND_SUPPORT_RENEWAL)") == []
 
 
+async def test_contacts_are_listed_by_name_without_case_and_accents(world: World) -> None:
+    place = await world.site()
+    for name in ("Zola", "ørsted", "Élie", "elie", "Łukasik", "Adam"):
+        await place.primary.succeed("createContact", siteId=place.id, **CONTACT | {"lastName": name})
+    renamed = (await seen(place.primary, place))[1]
+    assert renamed["lastName"] == "Adam"
+    form = CONTACT | {"lastName": "Ömer"}
+    await place.primary.succeed("updateContact", contactId=renamed["id"], **form)
+    names = [contact["lastName"] for contact in (await seen(place.primary, place))[1:]]
+    assert names == ["Élie", "elie", "Łukasik", "Ömer", "ørsted", "Zola"]
+
+
 async def test_whoever_is_primary_now_stands_in_for_a_type_that_nobody_holds(world: World) -> None:
     place = await world.site()
     technical = await world.contact(place, [TECHNICAL])

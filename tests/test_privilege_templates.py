@@ -70,6 +70,14 @@ async def test_templates_are_created_changed_and_deleted(world: World, who: str)
     assert {event.actor_id for event in events} == {person.user_id}
 
 
+async def test_templates_are_listed_by_name_without_case_and_accents(world: World) -> None:
+    place = await world.site()
+    for slot, name in enumerate(("Zèle", "Lecteur", "école"), 1):
+        await template(world, place, slot, name=name)
+    names = [name for name, _ in await templates_of(place.primary, place)]
+    assert names == ["école", "Lecteur", "Zèle"]
+
+
 @pytest.mark.parametrize(("who", "code"), OTHERS)
 async def test_nobody_else_writes_templates(world: World, who: str, code: str) -> None:
     place = await world.site()

@@ -180,8 +180,7 @@ def holder_first(arguments: Arguments) -> list[Any]:
 
 def primary_first(arguments: Arguments) -> list[Any]:
     """The primary contact record, then the others by name."""
-    names = (sa.func.lower(Contact.last_name), sa.func.lower(Contact.first_name))
-    return [sa.not_(_is_primary), *names, Contact.id]
+    return [sa.not_(_is_primary), Contact.sort_name, Contact.id]
 
 
 def own_membership(arguments: Arguments, actor: Any) -> Conditions:

@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
 import strawberry
 
 from app.db import site_rules as r
@@ -17,7 +16,7 @@ TEMPLATES = Relation(
     r.PrivilegeTemplate,
     on="site_id",
     local="id",
-    order=lambda _: [sa.func.lower(r.PrivilegeTemplate.name), r.PrivilegeTemplate.id],
+    order=lambda _: [r.PrivilegeTemplate.sort_name, r.PrivilegeTemplate.id],
 )
 """The privilege templates of a site by name."""
 

@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
 import strawberry
 
 from app.db import models as m
@@ -27,9 +26,6 @@ from app.schema.recommendations import (
 )
 from app.schema.types import AccessRequest, Membership
 from app.schema.unused import HOLDS_UNUSED
-
-BY_NAME = tuple(sa.func.lower(name, type_=sa.Text) for name in (m.Contact.last_name, m.Contact.first_name))
-"""The order of contacts."""
 
 
 def _type(kind: type[Any], description: str) -> Any:
@@ -163,7 +159,7 @@ class UndeliverableContactEmailRecommendation(Recommendation):
             on="site_id",
             local="id",
             where=lambda *_: [CONTACT_UNREACHED],
-            orders={"NAME": BY_NAME},
+            orders={"NAME": m.Contact.sort_name},
         ),
         "These contacts, by name.",
         Action.SEE_CONTACTS,

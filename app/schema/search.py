@@ -9,13 +9,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app import texts
+from app.db.folded import folded
 from app.errors import bad_input
 from app.query.declare import Arguments
 
 SEARCH_LENGTH = 100
 PATTERN_CHARACTER = re.compile(r"[%_\\]")
-LETTERS = {chr(letter): plain for letter, plain in texts.PLAIN.items()}
-ONE_FOR_ONE = {letter: plain for letter, plain in LETTERS.items() if len(plain) == 1}
 
 
 def contains(
@@ -28,19 +27,7 @@ def contains(
 
 def plain(*columns: Any) -> sa.ColumnElement[str]:
     """Columns in one text, the same as `app.texts.plain`, in SQL."""
-    words = sa.func.concat_ws(" ", *columns)
-    # Most texts have no letter but those of ASCII, and to take others apart takes ten times as long.
-    is_ascii = sa.func.octet_length(words) == sa.func.char_length(words)
-    return sa.case((is_ascii, sa.func.lower(words, type_=sa.Text)), else_=_taken_apart(words))
-
-
-def _taken_apart(words: Any) -> sa.ColumnElement[str]:
-    apart = sa.func.normalize(words, sa.literal_column("NFKD"))
-    small = sa.func.lower(sa.func.regexp_replace(apart, texts.COMBINING.pattern, "", "g"), type_=sa.Text)
-    found = sa.func.translate(small, "".join(ONE_FOR_ONE), "".join(ONE_FOR_ONE.values()), type_=sa.Text)
-    for letter in (letter for letter in LETTERS if letter not in ONE_FOR_ONE):
-        found = sa.func.replace(found, letter, LETTERS[letter], type_=sa.Text)
-    return found
+    return folded(sa.func.concat_ws(" ", *columns))
 
 
 def _patterns(as_searched: Callable[[str], str], text: str) -> list[str]:

@@ -41,7 +41,7 @@ const CONTACT = `id, first_name AS "firstName", last_name AS "lastName", email, 
 
 const CONTACTS = `
   SELECT ${CONTACT} FROM contact WHERE site_id = $1
-  ORDER BY 'PRIMARY' <> ALL (contact.types), lower(last_name), lower(first_name), id`;
+  ORDER BY 'PRIMARY' <> ALL (contact.types), sort_name, id`;
 
 const REQUESTS = `
   SELECT access_request.id, justification, access_request.created_at, requester_id AS user_id,
