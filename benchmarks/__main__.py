@@ -15,7 +15,7 @@ from benchmarks.data import Database, Postgres, fill, postgresql
 from benchmarks.measure import Pace, Sample, compare, rounds, warm_up
 from benchmarks.servers import Server, running
 
-FULL, QUICK = Pace(warm=1.5, seconds=3, rounds=5), Pace(warm=0.3, seconds=0.7, rounds=1, attempts=1)
+FULL, QUICK = Pace(warm=1, seconds=1.5, rounds=9), Pace(warm=0.3, seconds=0.7, rounds=1, attempts=1)
 FOLDER = Path(__file__).parent
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks import picture
+from benchmarks import picture, ratios
 from benchmarks.contestants import LARGE
 from benchmarks.measure import Pace, Sample
 from benchmarks.operations import OPERATIONS
@@ -102,7 +102,8 @@ class Report:
             rows = [row for row in self.rows() if row.operation == operation]
             if rows:
                 parts.append(f"### {title}\n\n{self._table(rows)}")
-        return "\n\n".join([*parts, *self._growth()]) + "\n"
+        beside = f"### Round by round\n\n{ratios.table(self.samples)}"
+        return "\n\n".join([*parts, *self._growth(), beside]) + "\n"
 
     def _circumstances(self) -> str:
         others = [sample.others for sample in self.samples]
