@@ -260,6 +260,28 @@ def test_languages_that_imports_gave_are_known(fresh_url: str) -> None:
     assert in_transaction(fresh_url, given_languages) == ["imported"]
 
 
+async def write_contacts(connection: AsyncConnection) -> None:
+    """Contacts of a site that is not there."""
+    await connection.execute(text("SET LOCAL session_replication_role = replica"))
+    for name in ("Zola", "Élie", "ØRSTED", "Straße", "elie"):
+        values = "gen_random_uuid(), gen_random_uuid(), 'Ana', :name, '', '', '', '', 'FR', ARRAY['BILLING']::contact_type[]"
+        columns = "site_id, id, first_name, last_name, phone, email, address, city, country, types"
+        await connection.execute(text(f"INSERT INTO contact ({columns}) VALUES ({values})"), {"name": name})
+
+
+async def contact_names(connection: AsyncConnection) -> list[str]:
+    """What contacts are sorted by, in that order."""
+    return list(await connection.scalars(text("SELECT sort_name FROM contact ORDER BY sort_name")))
+
+
+def test_contacts_that_were_there_are_sorted_as_new_ones_are(fresh_url: str) -> None:
+    command.upgrade(alembic_config(fresh_url), "0014")
+    in_transaction(fresh_url, write_contacts)
+    migrate(fresh_url)
+    names = ["elie ana", "elie ana", "orsted ana", "strasse ana", "zola ana"]
+    assert in_transaction(fresh_url, contact_names) == names
+
+
 async def append_as_before(connection: AsyncConnection) -> None:
     """Two events, hashed by the trigger that the database has at this revision."""
     await connection.execute(

@@ -177,6 +177,11 @@ async def test_a_new_row_has_its_key_before_it_is_written(database: AsyncEngine)
         assert await session.get(User, key) is person
 
 
+def test_a_row_has_no_values_but_those_of_its_columns() -> None:
+    with pytest.raises(TypeError, match="Site has no nombre, numero"):
+        Site(number="S1", numero="S2", nombre=3)
+
+
 async def test_a_deleted_row_is_gone(world: World, database: AsyncEngine) -> None:
     place = await world.site()
     _, _ = await world.member(place)

@@ -70,6 +70,9 @@ class Base(DeclarativeBase):
     }
 
     def __init__(self, **values: Any) -> None:
+        unknown = values.keys() - self.__table__.columns.keys()
+        if unknown:
+            raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
         # What has changed is found by comparing (see `session`), so nobody has to be told of each value.
         self.__dict__.update(values)
 
