@@ -263,10 +263,12 @@ def test_languages_that_imports_gave_are_known(fresh_url: str) -> None:
 async def write_contacts(connection: AsyncConnection) -> None:
     """Contacts of a site that is not there."""
     await connection.execute(text("SET LOCAL session_replication_role = replica"))
+    contact = text(
+        "INSERT INTO contact (site_id, id, first_name, last_name, phone, email, address, city, country, types)"
+        " VALUES (gen_random_uuid(), gen_random_uuid(), 'Ana', :name, '', '', '', '', 'FR', '{BILLING}')"
+    )
     for name in ("Zola", "Élie", "ØRSTED", "Straße", "elie"):
-        values = "gen_random_uuid(), gen_random_uuid(), 'Ana', :name, '', '', '', '', 'FR', ARRAY['BILLING']::contact_type[]"
-        columns = "site_id, id, first_name, last_name, phone, email, address, city, country, types"
-        await connection.execute(text(f"INSERT INTO contact ({columns}) VALUES ({values})"), {"name": name})
+        await connection.execute(contact, {"name": name})
 
 
 async def contact_names(connection: AsyncConnection) -> list[str]:
