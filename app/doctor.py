@@ -46,6 +46,7 @@ async def examine(settings: Settings, database: AsyncEngine) -> AsyncIterator[Fi
                 yield finding
             if all(finding.well for finding in found):
                 yield await _writable(database)
+                yield await _letters(database)
                 yield await _dead(database)
             if found[0].well:
                 yield await _listening(settings, database)
@@ -190,6 +191,14 @@ async def _writable(database: AsyncEngine) -> Finding:
     async with database.connect() as connection:
         writable = await connection.scalar(text("SHOW transaction_read_only")) == "off"
     return Finding(writable, f"the database takes {'changes' if writable else 'no changes'}", STANDBY)
+
+
+async def _letters(database: AsyncEngine) -> Finding:
+    """Whether names are sorted and found without case: letters are small or capital by the database's `LC_CTYPE`."""
+    async with database.connect() as connection:
+        known = bool(await connection.scalar(text("SELECT lower('ÉØI') = 'éøi'")))
+    what = f"the database knows {'the' if known else 'no'} small letters of É, Ø and I"
+    return Finding(known, what, "make one with ENCODING UTF8 and LC_CTYPE 'C.UTF-8', and restore into that")
 
 
 async def _dead(database: AsyncEngine) -> Finding:

@@ -77,7 +77,7 @@ def fold(value: str) -> str:
 
 
 def plain(value: str) -> str:
-    """A text to look for, without case and accents: just what `app.schema.search.plain` makes of columns."""
+    """A text to look for, without case and accents: just what `app.db.folded` makes of columns."""
     return COMBINING.sub("", unicodedata.normalize("NFKD", value)).lower().translate(PLAIN)
 
 

@@ -8,7 +8,8 @@ from benchmarks.measure import Sample
 
 Figure = Callable[[Sample], float]
 LIMITS = ("limit_json", "limit_rows")
-OTHERS = ("limit_json", "mercurius", "postgraphile")
+"""How people would write it by hand; the better one counts."""
+OTHERS = ("limit_json", "limit_text", "mercurius", "postgraphile")
 HEAD = "| the product | beside | ratio | min–max |\n| --- | --- | ---: | ---: |"
 
 
@@ -36,7 +37,11 @@ def table(samples: list[Sample]) -> str:
         lines += [line(what, f"`{other}`", rate, figures(_rate, operation, other)) for other in OTHERS]
     for operation in ("page50", "page500"):
         ours, theirs = figures(_work, operation, "product"), figures(_work, operation, *LIMITS)
-        lines.append(line(f"`{operation}`: processor time", "the better one of the limits", ours, theirs))
+        lines.append(
+            line(f"`{operation}`: processor time", " or ".join(f"`{one}`" for one in LIMITS), ours, theirs)
+        )
+        theirs = figures(_work, operation, "limit_text")
+        lines.append(line(f"`{operation}`: processor time", "`limit_text`", ours, theirs))
     known = figures(_work, "page50", "product")
     lines += [
         line("`cold`: processor time", "its own `page50`", figures(_work, "cold", "product"), known),

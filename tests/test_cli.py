@@ -27,7 +27,7 @@ from typer.testing import CliRunner
 from app.__main__ import cli, main
 from app.db.embedded import embedded_postgresql
 from app.development import PERSONAS
-from tests.conftest import administer
+from tests.conftest import administer, in_database
 from tests.issuer import RSA, running_issuer
 
 Environment = dict[str, str]
@@ -99,6 +99,20 @@ def test_the_doctor_finds_out_when_nothing_can_be_written(environment: Environme
     url = standby.render_as_string(hide_password=False)
     found = run("doctor", environment | {"DATABASE_URL": url}, expected=1)
     assert "NOT the database takes no changes\n    this is a standby" in found
+
+
+def test_the_doctor_finds_out_when_the_database_does_not_know_small_letters(
+    environment: Environment, server_url: str
+) -> None:
+    name = f"ascii_{uuid4().hex}"
+    create = f"CREATE DATABASE {name} TEMPLATE template0 ENCODING UTF8 LC_COLLATE 'C' LC_CTYPE 'C'"
+    asyncio.run(administer(server_url, create))
+    ascii_only = environment | {"DATABASE_URL": in_database(server_url, name)}
+    run("migrate", ascii_only)
+    found = run("doctor", ascii_only, expected=1)
+    assert "NOT the database knows no small letters of É, Ø and I" in found
+    assert found.count("NOT") == 1
+    asyncio.run(administer(server_url, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 def test_the_doctor_finds_out_when_messages_cannot_be_kept(environment: Environment, tmp_path: Path) -> None:

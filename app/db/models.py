@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column, synonym
 from app import rules, texts
 from app.db.base import Base, created, new_id, version
 from app.db.concern import Concern
-from app.db.folded import sort_name
+from app.db.folded import generated
 from app.rules import (
     AccessRequestKind,
     AccessRequestState,
@@ -204,7 +204,7 @@ class Contact(Base):
     types: Mapped[list[ContactType]]
     created_at: Mapped[datetime] = created()
     version: Mapped[int] = version()
-    sort_name: Mapped[str] = mapped_column(sa.Text(collation="C"), sort_name("last_name", "first_name"))
+    sort_name: Mapped[str] = mapped_column(sa.Text(collation="C"), generated("last_name", "first_name"))
 
     __table_args__ = (
         sa.Index(

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base, created, enum_type, new_id, version
-from app.db.folded import sort_name
+from app.db.folded import generated
 from app.rules import PurchaseAndDownloadLevel, UpdateLevel, ViewLevel
 from app.site_rules import TEMPLATE_SLOTS, NamingKind, NamingState
 
@@ -57,7 +57,7 @@ class PrivilegeTemplate(SomeLevels, Base):
     name: Mapped[str]
     created_at: Mapped[datetime] = created()
     version: Mapped[int] = version()
-    sort_name: Mapped[str] = mapped_column(sa.Text(collation="C"), sort_name("name"))
+    sort_name: Mapped[str] = mapped_column(sa.Text(collation="C"), generated("name"))
 
     __table_args__ = (
         sa.UniqueConstraint("site_id", "slot"),

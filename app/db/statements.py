@@ -95,7 +95,7 @@ class Prepared:
     labels: SimpleResultMetaData
     writes: Mapping[str, Process]
     constants: Mapping[str, Any]
-    """The parameters whose values stand in the statement."""
+    """Those parameters whose values stand in the statement itself, where it is the same for everybody."""
 
     def call(self, values: Mapping[str, Any]) -> tuple[str, list[Any]]:
         """The text, and the parameters in their order; a list of an IN gets a parameter for each of its values."""
@@ -145,9 +145,8 @@ def prepare(statement: Any, key: Any = None) -> Prepared:
         statement = statement.with_only_columns(*columns, maintain_column_froms=True)
     compiled = statement.compile(dialect=DIALECT, cache_key=key)
     writes = {name: _writes(bind.type) for bind, name in compiled.bind_names.items()}
-    return Prepared(
-        compiled, items, SimpleResultMetaData([item.name for item in items]), writes, compiled.params
-    )
+    constants = {} if key else {name: value for name, value in compiled.params.items() if value is not None}
+    return Prepared(compiled, items, SimpleResultMetaData([item.name for item in items]), writes, constants)
 
 
 def _items(statement: Any) -> tuple[Item, ...]:

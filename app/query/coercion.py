@@ -1,4 +1,4 @@
-"""What graphql-core makes of values in JSON, found out once for each type of the schema.
+"""What graphql-core makes of values in JSON, found out once for each variable and each field of an input.
 
 It would look anew, for every value, at what its type is. Whatever is not quite as JSON has it (a list of one without
 brackets, 1.0 for 1) and every fault is left to it.
@@ -27,13 +27,12 @@ from graphql import (
 )
 from graphql.utilities.coerce_input_value import coerce_default_value
 
-MOST_TYPES = 5_000
-"""Of all inputs, with what wraps them: more than there are."""
+MOST_INPUTS = 1_000
+"""More than there are."""
 Coerce = Callable[[Any], Any]
 """What a value becomes; Undefined where graphql-core has to be asked."""
 
 
-@lru_cache(MOST_TYPES)
 def coercion(kind: GraphQLInputType) -> Coerce:
     """How values of a type are coerced."""
     inner: Any = get_nullable_type(kind)
@@ -120,7 +119,7 @@ class _Object:
         return self.kind.out_type(coerced)
 
 
-@lru_cache(MOST_TYPES)
+@lru_cache(MOST_INPUTS)
 def _fields(kind: GraphQLInputObjectType) -> Mapping[str, _Field]:
     return {
         name: _Field(

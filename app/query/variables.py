@@ -42,7 +42,9 @@ class Variables:
         values: dict[str, Any] = {}
         for name, (absent, coerce) in self.plain.items():
             value = given.get(name, Undefined)
-            if value is Undefined and not is_non_null_type(absent.signature.type):
+            if value is Undefined:
+                if is_non_null_type(absent.signature.type):
+                    return None
                 sources[name] = absent
                 continue
             values[name] = made = coerce(value)

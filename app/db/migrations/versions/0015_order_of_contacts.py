@@ -1,4 +1,4 @@
-"""Contacts and privilege templates are sorted as people are: without case and accents, the same in every database."""
+"""Contacts and privilege templates are sorted without case and accents."""
 
 from alembic import op
 
