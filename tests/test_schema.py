@@ -34,6 +34,8 @@ from app.db.models import Contact
 from app.errors import RequestError
 from app.policy import SEEING, Action, allowed
 from app.query.collect import EXTENSION, declaration_of
+from app.rules import MessageState
+from app.schema.arguments import MessageFilter
 from app.schema.schema import build_schema, sdl
 
 BUILT_IN = {"String", "Int", "Float", "Boolean", "ID"}
@@ -78,6 +80,14 @@ def test_inputs_are_what_strawberry_makes_of_them(schema: GraphQLSchema, whole: 
             patch.setattr(definition, "from_input", None)
         theirs = made()
     assert len(ours) > 50 and ours == theirs
+
+
+def test_a_list_in_an_input_is_its_own(schema: GraphQLSchema) -> None:
+    """What stands in a document is the same for every request."""
+    context = InputContext(None, StrawberryConfig(), DEFAULT_SCALAR_REGISTRY, ())
+    states = [MessageState.DEAD]
+    made: Any = context.convert({"states": states}, MessageFilter)
+    assert made.states == states and made.states is not states
 
 
 def test_every_row_has_one_row_in_each_table_that_its_list_is_joined_with(schema: GraphQLSchema) -> None:

@@ -52,12 +52,15 @@ class Session:
         self, statement: sa.Executable | Prepared, values: Mapping[str, Any] | None = None
     ) -> Result[*tuple[Any, ...]]:
         """The rows of a statement, whose named parameters have these values."""
-        if self._flushes:
-            await self.flush()
-        prepared, given = prepared_for(statement, values)
-        sql, arguments = prepared.call(given)
-        found = await self.connection.fetch(sql, *arguments)
-        return IteratorResult(prepared.labels, iter([self._read(prepared, record) for record in found]))
+        prepared, rows = await self._fetch(statement, values)
+        return IteratorResult(prepared.labels, iter(rows))
+
+    async def row(
+        self, statement: sa.Executable | Prepared, values: Mapping[str, Any] | None = None
+    ) -> tuple[Any, ...] | None:
+        """The first row of a statement; nothing when there is none."""
+        _, rows = await self._fetch(statement, values)
+        return rows[0] if rows else None
 
     async def scalars(self, statement: sa.Executable) -> ScalarResult[Any]:
         """The first value of each row."""
@@ -65,7 +68,8 @@ class Session:
 
     async def scalar(self, statement: sa.Executable) -> Any:
         """The first value of the first row; nothing when there is none."""
-        return (await self.execute(statement)).scalar()
+        row = await self.row(statement)
+        return row[0] if row else None
 
     async def get(self, model: type[Row], key: Any) -> Row | None:
         """The row with a key, which is only asked for when it has not been read yet; nothing when there is none."""
@@ -83,8 +87,8 @@ class Session:
         """The row with a key as the database has it now (`populate_existing`); nothing when there is none."""
         keys = key if isinstance(key, tuple) else (key,)
         named = dict(zip(mapped(model).key, keys, strict=True))
-        row: Row | None = (await self.execute(by_key(model), named)).scalar()
-        return row
+        row = await self.row(by_key(model), named)
+        return row[0] if row else None
 
     def add(self, row: Base) -> None:
         """A row that is new, and gets its key at once; one that was read is written anyway."""
@@ -147,6 +151,16 @@ class Session:
             self._identity_map, self._new, self._deleted = {}, [], []
             raise
         self._identity_map = {key: loaded for key, loaded in self._identity_map.items() if key in before}
+
+    async def _fetch(
+        self, statement: sa.Executable | Prepared, values: Mapping[str, Any] | None
+    ) -> tuple[Prepared, list[tuple[Any, ...]]]:
+        if self._flushes:
+            await self.flush()
+        prepared, given = prepared_for(statement, values)
+        sql, arguments = prepared.call(given)
+        found = await self.connection.fetch(sql, *arguments)
+        return prepared, [self._read(prepared, record) for record in found]
 
     def _read(self, prepared: Prepared, record: Any) -> tuple[Any, ...]:
         return tuple(

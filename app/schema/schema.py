@@ -1,13 +1,15 @@
 """The schema, put together: Strawberry's definition, with the declared fields read by the read engine."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 import strawberry
 from graphql import (
+    GraphQLField,
     GraphQLInputObjectType,
+    GraphQLInputType,
     GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLResolveInfo,
@@ -15,13 +17,16 @@ from graphql import (
     GraphQLUnionType,
     build_ast_schema,
     get_named_type,
+    get_nullable_type,
     introspection_types,
-    is_leaf_type,
+    is_input_object_type,
+    is_list_type,
     lexicographic_sort_schema,
     parse,
     print_schema,
 )
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types import Info
 from strawberry.types.arguments import InputContext
 
 from app.errors import unauthenticated
@@ -47,6 +52,8 @@ from app.schema.types import AccessRequest, Membership
 from app.schema.users import User
 from app.schema.webhooks import Webhook, WebhookDelivery
 
+Make = Callable[[Any], Any]
+"""Makes something of the values of a request."""
 DATE_TIME = strawberry.scalar(
     name="DateTime",
     description="A moment after RFC 3339, written in UTC with microseconds, such as 2026-03-01T09:30:00.000000+00:00, "
@@ -90,7 +97,7 @@ def build_schema() -> GraphQLSchema:
         if isinstance(kind, GraphQLInterfaceType | GraphQLUnionType):
             kind.resolve_type = _type_name
         elif isinstance(kind, GraphQLInputObjectType):
-            kind.extensions[EXTENSION].from_input = _making(kind)
+            kind.extensions[EXTENSION].from_input = _from_input(_maker(kind))
         elif isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
             kind.is_type_of = None
             _check_rules(kind)
@@ -100,24 +107,44 @@ def build_schema() -> GraphQLSchema:
     return schema
 
 
-def _making(kind: GraphQLInputObjectType) -> Callable[[type, Mapping[str, Any], InputContext], Any]:
-    """Makes an input of the values of a request. Strawberry would find out anew of what fields, for every value."""
-    fields = []
-    for name, field in kind.fields.items():
-        definition = field.extensions[EXTENSION]
-        # Leaves, and lists of them, are what graphql-core has made of them.
-        is_leaf = is_leaf_type(get_named_type(field.type))
-        fields.append((name, definition.python_name, None if is_leaf else definition.resolve_type()))
+def _from_input(make: Make) -> Callable[[type, Mapping[str, Any], InputContext], Any]:
+    return lambda _model, values, _context: make(values)
 
-    def make(model: type, values: Mapping[str, Any], context: InputContext) -> Any:
+
+def _maker(kind: GraphQLInputObjectType) -> Make:
+    """Makes an input of the values of a request. Strawberry would find out anew of what fields, for every value."""
+    model = kind.extensions[EXTENSION].origin
+    fields = [
+        (name, field.extensions[EXTENSION].python_name, _maker_within(field.type))
+        for name, field in kind.fields.items()
+    ]
+
+    def make(values: Mapping[str, Any]) -> Any:
         given = {
-            python_name: context.convert(values[name], type_, name) if type_ else values[name]
-            for name, python_name, type_ in fields
+            python_name: make_within(values[name]) if make_within else values[name]
+            for name, python_name, make_within in fields
             if name in values
         }
         return model(**given)
 
     return make
+
+
+def _maker_within(kind: GraphQLInputType) -> Make | None:
+    """Makes what a field of an input holds; nothing for leaves, which graphql-core has made."""
+    inner: Any = get_nullable_type(kind)
+    if is_list_type(inner):
+        # What stands in a document is coerced once for all requests, and nobody shall change it for the others.
+        make = _maker_within(inner.of_type) or _itself
+        return lambda values: None if values is None else [make(value) for value in values]
+    if is_input_object_type(inner):
+        make = _maker(inner)
+        return lambda value: None if value is None else make(value)
+    return None
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def _check_rules(kind: GraphQLObjectType) -> None:
@@ -137,8 +164,23 @@ def _attach(kind: GraphQLObjectType, is_root: bool) -> None:
             field.resolve = _read
         elif kind.name == "Subscription":
             field.resolve = _tell
-        elif kind.name not in ("Query", "Mutation"):
+        elif kind.name == "Mutation":
+            field.resolve = _doing(field)
+        elif kind.name != "Query":
             field.resolve = _by_key
+
+
+def _doing(field: GraphQLField) -> Callable[..., Awaitable[Any]]:
+    """Calls the mutation. Strawberry would look for extensions on the way, which none has."""
+    definition = field.extensions[EXTENSION]
+    assert definition.is_async and not definition.extensions
+    kind: Any = get_named_type(field.args["input"].type)
+    mutation, make = definition.base_resolver.wrapped_func, _maker(kind)
+
+    async def do(_source: Any, info: GraphQLResolveInfo[Any], input: Mapping[str, Any]) -> Any:
+        return await mutation(None, Info(_raw_info=info, _field=definition), make(input))
+
+    return do
 
 
 async def _read(_source: Any, info: GraphQLResolveInfo[Any], **_arguments: Any) -> Any:
