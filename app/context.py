@@ -257,11 +257,11 @@ class Transaction:
     async def _locked(self, model: type[Row], given: Mapping[str, Any]) -> Any:
         """The row and the values of the standing, as they are while nobody else writes to the site."""
         if self.only_site_id is None:
-            found = await self.session.row(_of_member(model), given)
+            found = await self.session.one_or_none(_of_member(model), given)
             if found is not None:
                 return found
             await self.session.execute(_lock_site_of(model), given)
-        return await self.session.row(_of_anybody(model), given)
+        return await self.session.one_or_none(_of_anybody(model), given)
 
     async def lock_site(self, site_id: UUID | None) -> None:
         """Wait for other writers of the site, and see the caller's rights as they left them."""

@@ -177,6 +177,17 @@ async def test_a_new_row_has_its_key_before_it_is_written(database: AsyncEngine)
         assert await session.get(User, key) is person
 
 
+async def test_of_several_rows_none_is_the_only_one(world: World, database: AsyncEngine) -> None:
+    place = await world.site()
+    async with begin(database) as session:
+        memberships = sa.select(Membership).where(Membership.site_id == place.site_id)
+        found = await session.one_or_none(memberships)
+        assert found and found[0].user_id == place.primary.user_id
+        assert await session.one_or_none(memberships.where(Membership.seat == 4)) is None
+        with pytest.raises(AssertionError, match="more than one row"):
+            await session.one_or_none(sa.select(sa.func.generate_series(1, 2)))
+
+
 def test_a_row_has_no_values_but_those_of_its_columns() -> None:
     with pytest.raises(TypeError, match="Site has no nombre, numero"):
         Site(number="S1", numero="S2", nombre=3)

@@ -10,21 +10,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
 from app import rules
-from app.rules import (
-    AccessRequestKind,
-    AccessRequestState,
-    ContactType,
-    DenialReason,
-    Event,
-    Language,
-    MessageFault,
-    MessageKind,
-    MessageState,
-    PurchaseAndDownloadLevel,
-    Role,
-    UpdateLevel,
-    ViewLevel,
-)
+from app.rules import ContactType
 
 
 def enum_type(kind: type[Any]) -> sa.Enum:
@@ -33,19 +19,19 @@ def enum_type(kind: type[Any]) -> sa.Enum:
 
 
 STORED_ENUMS = (
-    AccessRequestKind,
-    AccessRequestState,
-    ContactType,
-    DenialReason,
-    Event,
-    Language,
-    MessageFault,
-    MessageKind,
-    MessageState,
-    PurchaseAndDownloadLevel,
-    Role,
-    UpdateLevel,
-    ViewLevel,
+    rules.AccessRequestKind,
+    rules.AccessRequestState,
+    rules.ContactType,
+    rules.DenialReason,
+    rules.Event,
+    rules.Language,
+    rules.MessageFault,
+    rules.MessageKind,
+    rules.MessageState,
+    rules.PurchaseAndDownloadLevel,
+    rules.Role,
+    rules.UpdateLevel,
+    rules.ViewLevel,
 )
 
 

@@ -55,11 +55,12 @@ class Session:
         prepared, rows = await self._fetch(statement, values)
         return IteratorResult(prepared.labels, iter(rows))
 
-    async def row(
+    async def one_or_none(
         self, statement: sa.Executable | Prepared, values: Mapping[str, Any] | None = None
     ) -> tuple[Any, ...] | None:
-        """The first row of a statement; nothing when there is none."""
+        """The only row of a statement; nothing when there is none."""
         _, rows = await self._fetch(statement, values)
+        assert len(rows) < 2, "there is more than one row"
         return rows[0] if rows else None
 
     async def scalars(self, statement: sa.Executable) -> ScalarResult[Any]:
@@ -68,8 +69,7 @@ class Session:
 
     async def scalar(self, statement: sa.Executable) -> Any:
         """The first value of the first row; nothing when there is none."""
-        row = await self.row(statement)
-        return row[0] if row else None
+        return (await self.execute(statement)).scalar()
 
     async def get(self, model: type[Row], key: Any) -> Row | None:
         """The row with a key, which is only asked for when it has not been read yet; nothing when there is none."""
@@ -87,7 +87,7 @@ class Session:
         """The row with a key as the database has it now (`populate_existing`); nothing when there is none."""
         keys = key if isinstance(key, tuple) else (key,)
         named = dict(zip(mapped(model).key, keys, strict=True))
-        row = await self.row(by_key(model), named)
+        row = await self.one_or_none(by_key(model), named)
         return row[0] if row else None
 
     def add(self, row: Base) -> None:

@@ -71,6 +71,7 @@ def _of_leaf(kind: Any) -> Coerce:
         try:
             return kind.coerce_input_value(value)
         except Exception:
+            # graphql-core meets it again, and tells it with its place.
             return Undefined
 
     return coerce
